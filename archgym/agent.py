@@ -1,0 +1,124 @@
+"""Agents: search methods that propose designs and learn from their evaluations.
+
+One file in `agents/` holds one method; its name in experiments is the file name with hyphens
+(`ant_colony.py` -> `ant-colony`). Packages outside add theirs through the entry point group
+`archgym.agents` (entry name: the agent's name; value: the class).
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib
+import importlib.metadata
+import pkgutil
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from archgym.errors import unknown
+from archgym.evaluator import Evaluator
+from archgym.hyperparameters import resolve
+from archgym.space import DesignSpace, IntArray
+from archgym.task import Evaluation
+
+ENTRY_POINT_GROUP = "archgym.agents"
+
+
+class Agent(ABC):
+    """A search method with `ask` and `tell`.
+
+    A subclass takes `space`, `seed` and its hyperparameters as keyword arguments with defaults, and
+    calls `super().__init__(space, seed)`. All randomness comes from `self.rng`.
+
+    Args:
+        space: the design space to search.
+        seed: an integer, or the run's generator.
+    """
+
+    def __init__(self, space: DesignSpace, seed: int | np.random.Generator = 0) -> None:
+        self.space = space
+        self.rng = np.random.default_rng(seed)
+
+    @property
+    def batch_size(self) -> int:
+        """How many designs the method likes to be asked for at once."""
+        return 1
+
+    @abstractmethod
+    def ask(self, n: int) -> IntArray:
+        """Proposes `n` designs as index rows `(n, d)`; a design may be proposed again."""
+
+    @abstractmethod
+    def tell(self, designs: IntArray, evaluation: Evaluation) -> None:
+        """Learns from evaluated designs, whether it asked for them or not."""
+
+    def search(self, evaluator: Evaluator) -> None:
+        """Runs until the evaluator's budget is spent; methods that own their loop override it."""
+        while not evaluator.exhausted:
+            designs = self.ask(min(self.batch_size, evaluator.remaining))
+            self.tell(designs, evaluator.evaluate(designs))
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns everything needed to continue the search exactly from here."""
+        return copy.deepcopy(self.__dict__)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continues from a state that `get_state` returned."""
+        self.__dict__.update(copy.deepcopy(state))
+
+
+@functools.cache
+def _bundled() -> dict[str, str]:
+    """Maps bundled agent names to import paths, without importing any."""
+    package = importlib.import_module("archgym.agents")
+    return {
+        info.name.replace("_", "-"): f"archgym.agents.{info.name}"
+        for info in pkgutil.iter_modules(package.__path__)
+        if not info.name.startswith("_")
+    }
+
+
+def agent_names() -> list[str]:
+    """Returns the names of all agents, bundled and from entry points."""
+    outside = [entry.name for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)]
+    return sorted({*_bundled(), *outside})
+
+
+def find_agent(name: str) -> type[Agent]:
+    """Returns the class of the agent with the given name.
+
+    Raises:
+        ValueError: for an unknown name, naming the closest one.
+    """
+    if name in _bundled():
+        module = importlib.import_module(_bundled()[name])
+        for each in vars(module).values():
+            if isinstance(each, type) and issubclass(each, Agent) and each.__module__ == module.__name__:
+                return each
+        raise ValueError(f"agent {name!r}: module {module.__name__} defines no Agent")
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=name):
+        loaded = entry.load()
+        if not (isinstance(loaded, type) and issubclass(loaded, Agent)):
+            raise ValueError(f"entry point {entry.value!r}: {loaded!r} is not an Agent class")
+        return loaded
+    raise unknown("agent", name, agent_names())
+
+
+def make_agent(
+    name: str, space: DesignSpace, *, seed: int | np.random.Generator = 0, **hyperparameters: Any
+) -> Agent:
+    """Builds an agent.
+
+    Args:
+        name: such as `genetic`; see `archgym list agents`.
+        space: the design space to search.
+        seed: an integer, or a generator to draw from.
+        **hyperparameters: constructor arguments of the agent.
+
+    Raises:
+        ValueError: for an unknown agent or hyperparameter, or a value out of range.
+    """
+    agent = find_agent(name)
+    return agent(space, seed=seed, **resolve(name, agent, hyperparameters))

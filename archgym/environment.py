@@ -1,0 +1,125 @@
+"""Environments: a named design space bound to a cost model, and the lookup of names.
+
+One file in `envs/` defines one environment as a module constant `ENVIRONMENT`. Its module name is the
+environment's id in snake case (`DramController-v0` lives in `dram_controller.py`), so a name is found
+without importing the others. Packages outside add theirs through the entry point group
+`archgym.environments` (entry name: the environment's id).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import pkgutil
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archgym.cost_model import CostModel
+from archgym.errors import unknown
+from archgym.metric import Objective
+
+ENTRY_POINT_GROUP = "archgym.environments"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A keyword argument of an environment.
+
+    Attributes:
+        default: the value used when the argument is left out.
+        doc: one line of meaning.
+        choices: the allowed values where they are a short list; empty means the environment checks.
+    """
+
+    default: Any
+    doc: str
+    choices: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Everything the framework knows about an environment.
+
+    Attributes:
+        id: name with version, such as `DramController-v0`; a change of dynamics or scores bumps it.
+        summary: one line for lists.
+        build: makes the cost model from the resolved options, called with keyword arguments.
+        options: keyword arguments of `build`, each with its default.
+        objectives: the named objectives; the first is the default.
+        workloads: returns `{workload name: one-line description}`.
+    """
+
+    id: str
+    summary: str
+    build: Callable[..., CostModel]
+    options: Mapping[str, Option]
+    objectives: tuple[Objective, ...]
+    workloads: Callable[[], Mapping[str, str]]
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Fills in defaults and checks option names and choices.
+
+        Raises:
+            ValueError: for an unknown option or a value outside an option's choices.
+        """
+        for name, value in given.items():
+            if name not in self.options:
+                raise unknown(f"{self.id}: option", name, (*self.options, "objective"))
+            choices = self.options[name].choices
+            if choices and value not in choices:
+                raise unknown(f"{self.id}: {name}", value, [str(choice) for choice in choices])
+        return {name: given.get(name, option.default) for name, option in self.options.items()}
+
+    def objective(self, name: str | None) -> Objective:
+        """Returns a named objective, the default one for None."""
+        if name is None:
+            return self.objectives[0]
+        by_name = {objective.name: objective for objective in self.objectives}
+        if name not in by_name:
+            raise unknown(f"{self.id}: objective", name, by_name)
+        return by_name[name]
+
+
+def module_name(environment_id: str) -> str:
+    """Returns the module that an id lives in: `DramController-v0` -> `dram_controller`."""
+    stem = re.sub(r"-v\d+$", "", environment_id)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stem).lower()
+
+
+@functools.cache
+def _bundled() -> dict[str, str]:
+    """Maps the bundled environments' module names to import paths."""
+    package = importlib.import_module("archgym.envs")
+    return {
+        info.name: f"archgym.envs.{info.name}" for info in pkgutil.iter_modules(package.__path__)
+    }
+
+
+def environment_ids() -> list[str]:
+    """Returns the ids of all environments, bundled and from entry points."""
+    bundled = [importlib.import_module(path).ENVIRONMENT.id for path in _bundled().values()]
+    outside = [entry.name for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)]
+    return sorted({*bundled, *outside})
+
+
+def find_environment(environment_id: str) -> Environment:
+    """Returns the environment with the given id; the prefix `archgym/` may be there or not.
+
+    Raises:
+        ValueError: for an unknown id, naming the closest one.
+    """
+    name = environment_id.removeprefix("archgym/")
+    path = _bundled().get(module_name(name))
+    if path is not None:
+        environment: Environment = importlib.import_module(path).ENVIRONMENT
+        if environment.id == name:
+            return environment
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=name):
+        loaded = entry.load()
+        if not isinstance(loaded, Environment):
+            raise ValueError(f"entry point {entry.value!r}: {loaded!r} is not an Environment")
+        return loaded
+    raise unknown("environment", environment_id, environment_ids())

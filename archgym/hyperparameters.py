@@ -1,0 +1,108 @@
+"""Hyperparameters of agents: declared once, as annotated keyword arguments of the constructor.
+
+An agent writes `population: Annotated[int, Range(2, 1024, log=True)] = 32`; the type, the range and
+the default are read from there by the checks, the tables, and tuning.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archgym.errors import unknown
+
+
+@dataclass(frozen=True)
+class Range:
+    """Allowed interval of a number, both ends included; `log` says how tuning should sample it."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Allowed values of a category."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One declared keyword argument of an agent's constructor."""
+
+    name: str
+    kind: type
+    default: Any
+    domain: Range | Choice | None
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the hyperparameter as plain data."""
+        described: dict[str, Any] = {
+            "name": self.name,
+            "type": self.kind.__name__,
+            "default": self.default,
+        }
+        if isinstance(self.domain, Range):
+            described |= {"low": self.domain.low, "high": self.domain.high, "log": self.domain.log}
+        elif isinstance(self.domain, Choice):
+            described["choices"] = list(self.domain.values)
+        return described
+
+    def check(self, owner: str, value: Any) -> Any:
+        """Returns the value, whole numbers converted to float where one is expected.
+
+        Raises:
+            ValueError: for a wrong type or a value outside the range, naming both.
+        """
+        field = f"agent {owner!r}: {self.name}"
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not self.kind:
+            raise ValueError(f"{field}: value {value!r} is not of type {self.kind.__name__}")
+        if isinstance(self.domain, Range):
+            inside = self.domain.low <= value <= self.domain.high
+            if not inside or (isinstance(value, float) and math.isnan(value)):
+                raise ValueError(
+                    f"{field}: value {value!r} is outside {self.domain.low}..{self.domain.high}"
+                )
+        if isinstance(self.domain, Choice) and value not in self.domain.values:
+            raise unknown(field, value, [str(choice) for choice in self.domain.values])
+        return value
+
+
+def declared(agent: type) -> dict[str, Hyperparameter]:
+    """Returns the hyperparameters of an agent class by name, in order of declaration."""
+    hints = typing.get_type_hints(agent.__init__, include_extras=True)  # type: ignore[misc]
+    found = {}
+    for name, parameter in inspect.signature(agent).parameters.items():
+        if name in ("space", "seed"):
+            continue
+        hint = hints[name]
+        domain = next(
+            (m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Range | Choice)), None
+        )
+        kind = typing.get_args(hint)[0] if domain is not None else hint
+        found[name] = Hyperparameter(name, kind, parameter.default, domain)
+    return found
+
+
+def resolve(owner: str, agent: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks given hyperparameters and fills in the defaults.
+
+    Raises:
+        ValueError: for an unknown name, a wrong type or a value out of range.
+    """
+    table = declared(agent)
+    for name in given:
+        if name not in table:
+            raise unknown(f"agent {owner!r}: hyperparameter", name, table)
+    return {
+        name: each.check(owner, given[name]) if name in given else each.default
+        for name, each in table.items()
+    }

@@ -1,0 +1,297 @@
+"""Trial stores: one run's trials and its manifest on disk, append-only, safe against kills.
+
+A store is a folder:
+
+- `run.json`: the manifest (what ran, with which versions, where, and how it ended);
+- `trials.jsonl`: one line per trial while the run goes on, only ever appended to;
+- `times.jsonl`: one line per evaluated batch with the seconds spent, apart from the trials, so that
+  the same configuration and seed give byte-identical trials;
+- `trials.parquet`, `times.parquet`: the same at the end of the run; the lines are then removed.
+
+A run killed at any byte leaves at most one incomplete last line, which is cut off on opening.
+Resuming replays the recorded trials to a fresh agent with the same seed, then goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archgym.cost_model import Costs
+from archgym.space import IntArray
+from archgym.task import Evaluation, Task
+
+if TYPE_CHECKING:
+    import polars
+
+FORMAT = 1
+_IDENTITY = ("format", "task", "agent", "hyperparameters", "seed", "budget", "space")
+"""Manifest fields that must agree for a run to be resumed."""
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file under a temporary name and renames it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Reads complete JSON lines and cuts off an incomplete last one."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    complete = data.rfind(b"\n") + 1
+    if complete < len(data):
+        with path.open("r+b") as file:
+            file.truncate(complete)
+    lines = data[:complete].splitlines()
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise ValueError(f"{path}: a line is not valid JSON ({error}); the file was changed") from None
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+class TrialStore:
+    """The log of one run.
+
+    Args:
+        path: the run's folder, made if it is not there.
+        manifest: what is run; see `archgym.manifest.run_manifest`.
+
+    Raises:
+        ValueError: if the folder holds a different run, or a newer format.
+    """
+
+    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.manifest: dict[str, Any] = dict(manifest)
+        self.path.mkdir(parents=True, exist_ok=True)
+        existing = read_manifest(self.path)
+        if existing is None:
+            self._write_manifest()
+        else:
+            self._check_same(existing)
+            self.manifest = existing
+        self._lines = [] if self.complete else _read_lines(self.path / "trials.jsonl")
+        self._batches = [] if self.complete else _read_lines(self.path / "times.jsonl")
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run has ended and its parquet files are written."""
+        return bool(self.manifest["status"] == "complete")
+
+    def _check_same(self, existing: Mapping[str, Any]) -> None:
+        for name in _IDENTITY:
+            if existing.get(name) != json.loads(json.dumps(self.manifest.get(name))):
+                raise ValueError(
+                    f"{self.path}: holds a different run ({name} is {existing.get(name)!r}, now "
+                    f"{self.manifest.get(name)!r}); choose another output folder"
+                )
+
+    def _write_manifest(self) -> None:
+        write_atomically(self.path / "run.json", json.dumps(self.manifest, indent=1) + "\n")
+
+    def recorded(self, task: Task) -> list[dict[str, Any]]:
+        """Returns the trials that are already on disk, in order."""
+        if self.complete:
+            raise ValueError(f"{self.path}: this run is complete, read it with `load_trials`")
+        if self.manifest["space"] != task.space.fingerprint:
+            raise ValueError(f"{self.path}: the trials belong to a different design space")
+        return self._lines
+
+    def replay(self, task: Task, rows: IntArray, trials: Sequence[Mapping[str, Any]]) -> Evaluation:
+        """Returns recorded trials as an evaluation.
+
+        Raises:
+            ValueError: if the agent proposes other designs than those recorded, which means that
+                code or versions have changed since.
+        """
+        for row, trial in zip(rows.tolist(), trials, strict=True):
+            if row != trial["design"]:
+                raise ValueError(
+                    f"{self.path}: trial {trial['sample']} recorded design {trial['design']}, the "
+                    f"agent now proposes {row}: the code has changed, choose another output folder"
+                )
+        template = task.evaluate(np.zeros((0, len(task.space)), np.int64))
+        metrics = {
+            name: np.array([_number(trial["metrics"][name]) for trial in trials])
+            for name in template.metrics
+        }
+        breakdown = {
+            name: np.array([_number(trial["breakdown"][name]) for trial in trials])
+            for name in template.breakdown
+        }
+        violations = {
+            name: np.array([name in trial["violations"] for trial in trials], np.bool_)
+            for name in template.violations
+        }
+        return task.judge(rows, Costs(metrics, violations, breakdown))
+
+    def append(
+        self, evaluation: Evaluation, first: int, agent_seconds: float, evaluation_seconds: float
+    ) -> None:
+        """Logs a batch: its trials, numbered from `first`, then its times.
+
+        Args:
+            evaluation: the new designs.
+            first: number of samples before this batch.
+            agent_seconds: time the search method took since its last batch.
+            evaluation_seconds: time the cost model took.
+        """
+        rows = trial_records(evaluation, first)
+        with (self.path / "trials.jsonl").open("ab") as file:
+            file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+        times = {
+            "first": first,
+            "count": len(evaluation),
+            "agent_seconds": round(agent_seconds, 6),
+            "evaluation_seconds": round(evaluation_seconds, 6),
+        }
+        self._batches.append(times)
+        with (self.path / "times.jsonl").open("ab") as file:
+            file.write((json.dumps(times) + "\n").encode())
+
+    def finish(self, trials: Evaluation, stop_reason: str, summary: Mapping[str, Any]) -> None:
+        """Writes the parquet files, marks the manifest complete, and removes the lines."""
+        import polars
+
+        _write_parquet(trials_frame(trials), self.path / "trials.parquet")
+        schema = {
+            "first": polars.Int64,
+            "count": polars.Int64,
+            "agent_seconds": polars.Float64,
+            "evaluation_seconds": polars.Float64,
+        }
+        times = polars.DataFrame(self._batches, schema=schema)
+        _write_parquet(times, self.path / "times.parquet")
+        self.manifest |= {"status": "complete", "stop_reason": stop_reason, **summary}
+        self._write_manifest()
+        for name in ("trials.jsonl", "times.jsonl"):
+            (self.path / name).unlink(missing_ok=True)
+
+
+def _write_parquet(frame: polars.DataFrame, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    frame.write_parquet(temporary, compression="zstd")
+    os.replace(temporary, path)
+
+
+def trial_records(evaluation: Evaluation, first: int = 0) -> list[dict[str, Any]]:
+    """Returns one JSON-ready record per design, numbered from `first + 1`."""
+    columns = {
+        group: {name: values.tolist() for name, values in getattr(evaluation, group).items()}
+        for group in ("metrics", "breakdown")
+    }
+    scores = evaluation.score.tolist()
+    return [
+        {
+            "sample": first + i + 1,
+            "design": design,
+            "score": _finite(scores[i]),
+            "feasible": bool(evaluation.feasible[i]),
+            "violations": list(evaluation.violated(i)),
+            **{
+                group: {name: _finite(values[i]) for name, values in named.items()}
+                for group, named in columns.items()
+            },
+        }
+        for i, design in enumerate(evaluation.designs.tolist())
+    ]
+
+
+def trials_frame(evaluation: Evaluation) -> polars.DataFrame:
+    """Returns trials as a table: sample, design (index list), score, feasible, violations, metrics
+    (one column each, named after the metric), and breakdown columns (named `quantity/component`).
+    """
+    import polars
+
+    count = len(evaluation)
+    width = evaluation.designs.shape[1]
+    data: dict[str, Any] = {
+        "sample": np.arange(1, count + 1, dtype=np.int64),
+        "design": polars.Series(evaluation.designs, dtype=polars.Array(polars.Int64, width)),
+        "score": evaluation.score,
+        "feasible": evaluation.feasible,
+        "violations": polars.Series(
+            [list(evaluation.violated(i)) for i in range(count)],
+            dtype=polars.List(polars.String),
+        ),
+        **evaluation.metrics,
+        **evaluation.breakdown,
+    }
+    return polars.DataFrame(data)
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """Returns the manifest of a run folder, None where there is none.
+
+    Raises:
+        ValueError: for a manifest that is not valid or was written by a newer version.
+    """
+    file = path / "run.json"
+    if not file.exists():
+        return None
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        written = int(manifest["format"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: is not a run manifest ({error})") from None
+    if written > FORMAT:
+        raise ValueError(f"{file}: format {written} is newer than the supported {FORMAT}")
+    return dict(manifest)
+
+
+def load_trials(path: Path) -> polars.DataFrame:
+    """Returns the trials of a run folder, finished or not, in the form of `trials_frame`.
+
+    Raises:
+        ValueError: if the folder holds no run.
+    """
+    import polars
+
+    manifest = read_manifest(path)
+    if manifest is None:
+        raise ValueError(f"{path}: holds no run (there is no run.json)")
+    if manifest["status"] == "complete":
+        return polars.read_parquet(path / "trials.parquet")
+    lines = _read_lines(path / "trials.jsonl")
+    rows = [
+        {
+            **{name: line[name] for name in ("sample", "design", "score", "feasible", "violations")},
+            **line["metrics"],
+            **line["breakdown"],
+        }
+        for line in lines
+    ]
+    frame = polars.DataFrame(rows, infer_schema_length=None)
+    if rows:
+        width = len(rows[0]["design"])
+        frame = frame.with_columns(
+            polars.col("design").cast(polars.Array(polars.Int64, width)),
+            polars.col("score").cast(polars.Float64).fill_null(float("-inf")),
+        )
+    return frame
+
+
+def load_times(path: Path) -> polars.DataFrame:
+    """Returns seconds per evaluated batch of a run folder, finished or not."""
+    import polars
+
+    finished = path / "times.parquet"
+    if finished.exists():
+        return polars.read_parquet(finished)
+    return polars.DataFrame(_read_lines(path / "times.jsonl"))

@@ -1,0 +1,251 @@
+"""Tasks: an environment with its workload, options and objective; the unit that is ranked on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from archgym.cost_model import CostModel, Costs
+from archgym.environment import Environment, find_environment
+from archgym.metric import (
+    Budget,
+    FloatArray,
+    Metric,
+    Objective,
+    Scorer,
+    reward,
+)
+from archgym.space import BoolArray, DesignSpace, IntArray, Value
+
+
+_GROUPS = ("metrics", "violations", "breakdown")
+UNUSABLE = "a metric of the objective is not positive and finite"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a task says about a batch of `n` designs.
+
+    Attributes:
+        designs: canonical index rows `(n, d)`.
+        metrics: `{metric name: (n,)}`, NaN for designs that were not simulated.
+        feasible: boolean `(n,)`.
+        violations: `{rule: (n,)}`, true where the rule is broken.
+        score: `(n,)`, higher is better, `-inf` where infeasible.
+        objectives: `(n, m)`, one column per metric of the objective, all to be maximised, `-inf`
+            where infeasible.
+        breakdown: `{"quantity/component": (n,)}`.
+    """
+
+    designs: IntArray
+    metrics: Mapping[str, FloatArray]
+    feasible: BoolArray
+    violations: Mapping[str, BoolArray]
+    score: FloatArray
+    objectives: FloatArray
+    breakdown: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.designs)
+
+    @property
+    def reward(self) -> FloatArray:
+        """Finite rewards `(n,)` in the order of the scores, for methods that need gradients."""
+        return reward(self.score)
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Returns everything as flat columns, each with `n` as first dimension."""
+        flat: dict[str, npt.NDArray[Any]] = {
+            name: getattr(self, name) for name in ("designs", "feasible", "score", "objectives")
+        }
+        for group in _GROUPS:
+            for name, values in getattr(self, group).items():
+                flat[f"{group}:{name}"] = values
+        return flat
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, npt.NDArray[Any]]) -> Evaluation:
+        """The inverse of `columns`."""
+        fields: dict[str, Any] = {group: {} for group in _GROUPS}
+        for key, values in columns.items():
+            group, _, name = key.partition(":")
+            if group in _GROUPS:
+                fields[group][name] = values
+            else:
+                fields[key] = values
+        return cls(**fields)
+
+    def take(self, index: npt.ArrayLike) -> Evaluation:
+        """Returns the evaluation of some of the designs, by position."""
+        chosen = np.asarray(index)
+        return Evaluation.from_columns({k: v[chosen] for k, v in self.columns().items()})
+
+    def violated(self, i: int) -> tuple[str, ...]:
+        """Returns the rules that design `i` breaks."""
+        return tuple(name for name, mask in self.violations.items() if mask[i])
+
+
+class Task:
+    """A design problem with one answer per design.
+
+    Build it with `make_task`.
+
+    Args:
+        environment: where the space and the cost model come from.
+        options: resolved keyword arguments of the environment.
+        objective: how metrics become a score.
+        model: the cost model built with these options.
+
+    Attributes:
+        space: the design space.
+        metrics: the metrics that are reported.
+        default: the canonical row `(d,)` of the default design.
+        reference: the default design's metrics.
+
+    Raises:
+        ValueError: if the objective does not fit the cost model or the default design.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        options: Mapping[str, Any],
+        objective: Objective,
+        model: CostModel,
+    ) -> None:
+        self.environment = environment
+        self.options = dict(options)
+        self.objective = objective
+        self.model = model
+        self.space: DesignSpace = model.space
+        self.metrics: tuple[Metric, ...] = tuple(model.metrics)
+        objective.check(self.metrics)
+        self.default: IntArray = self.space.encode(model.default)
+        costs = self._costs(self.default[None])
+        broken = [name for name, mask in costs.violations.items() if mask[0]]
+        if broken:
+            raise ValueError(f"{self.name}: the default design breaks {broken[0]!r}")
+        self.reference = {name: float(values[0]) for name, values in costs.metrics.items()}
+        self.scorer = Scorer(objective, self.metrics, self.reference)
+
+    def __repr__(self) -> str:
+        return f"Task({self.name})"
+
+    @property
+    def name(self) -> str:
+        """Readable identity: environment, workload, objective, and options that are not default."""
+        parts = [self.environment.id]
+        for key, option in self.environment.options.items():
+            value = self.options[key]
+            if key == "workload":
+                parts.append(str(value))
+            elif value != option.default:
+                parts.append(f"{key}={value}")
+        return " ".join([*parts, self.objective.name])
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The task as plain data; `make_task(**spec)` builds it again."""
+        return {
+            "env": self.environment.id,
+            **self.options,
+            "objective": self.objective.describe(),
+        }
+
+    def _costs(self, rows: IntArray) -> Costs:
+        """Evaluates canonical rows; those that break a constraint never reach the cost model."""
+        violations: dict[str, BoolArray] = dict(self.space.violations(rows))
+        broken = np.zeros(len(rows), np.bool_)
+        for mask in violations.values():
+            broken |= mask
+        answer = self.model.evaluate(rows[~broken])
+
+        def spread(values: npt.NDArray[Any], fill: Any) -> npt.NDArray[Any]:
+            full = np.full(len(rows), fill, dtype=values.dtype)
+            full[~broken] = values
+            return full
+
+        metrics = {name: spread(values, np.nan) for name, values in answer.metrics.items()}
+        for name, mask in answer.violations.items():
+            violations[name] = spread(mask, False)
+        broken = np.logical_or.reduce([broken, *violations.values()])
+        unusable = np.zeros(len(rows), np.bool_)
+        for name in (*self.objective.metrics, *(b.metric for b in self.objective.budgets)):
+            unusable |= ~(np.isfinite(metrics[name]) & (metrics[name] > 0))
+        violations[UNUSABLE] = unusable & ~broken
+        breakdown = {name: spread(values, np.nan) for name, values in answer.breakdown.items()}
+        return Costs(metrics, violations, breakdown)
+
+    def evaluate(self, designs: npt.ArrayLike) -> Evaluation:
+        """Evaluates index rows `(n, d)`, without a budget and without a log.
+
+        Raises:
+            ValueError: for rows that are not designs of the space.
+        """
+        rows = self.space.canonical(designs)
+        costs = self._costs(rows)
+        return self.judge(rows, costs)
+
+    def judge(self, rows: IntArray, costs: Costs) -> Evaluation:
+        """Scores costs that are already known, such as those of recorded trials."""
+        feasible = ~np.logical_or.reduce(list(costs.violations.values()))
+        components = self.scorer.components(costs.metrics)
+        return Evaluation(
+            designs=rows,
+            metrics=costs.metrics,
+            feasible=feasible,
+            violations=costs.violations,
+            score=self.scorer.score(costs.metrics, feasible),
+            objectives=np.where(feasible[:, None], components, -np.inf),
+            breakdown=costs.breakdown,
+        )
+
+
+def _objective(environment: Environment, objective: object) -> Objective:
+    """Accepts an objective by name, as an instance, or as the mapping of an experiment file."""
+    if objective is None or isinstance(objective, str):
+        return environment.objective(objective)
+    if isinstance(objective, Objective):
+        return objective
+    if isinstance(objective, Mapping):
+        fields = dict(objective)
+        try:
+            budgets = tuple(Budget(**budget) for budget in fields.pop("budgets", ()))
+            metrics = tuple(fields.pop("metrics", ()))
+            name = fields.pop("name", "custom")
+            return Objective(name=name, metrics=metrics, budgets=budgets, **fields)
+        except TypeError as error:
+            raise ValueError(
+                f"objective: {json.dumps(objective)} does not fit, allowed keys are name, metrics, "
+                f"budgets (each with metric, limit, relative), pareto, doc"
+            ) from error
+    raise ValueError(f"objective: {objective!r} is neither a name nor a mapping")
+
+
+def make_task(env: str, *, objective: object = None, **options: Any) -> Task:
+    """Builds a task.
+
+    Args:
+        env: environment id, such as `DramController-v0`.
+        objective: a named objective of the environment, an `Objective`, or a mapping with the keys
+            `metrics`, `budgets`, `pareto`. None takes the environment's first.
+        **options: keyword arguments of the environment, such as `workload=`; see
+            `archgym describe ENV`.
+
+    Raises:
+        ValueError: for an unknown name anywhere, naming the closest valid one.
+    """
+    environment = find_environment(env)
+    chosen = _objective(environment, objective)
+    resolved = environment.resolve(options)
+    return Task(environment, resolved, chosen, environment.build(**resolved))
+
+
+def format_design(design: Mapping[str, Value]) -> str:
+    """Returns a design as one line of text."""
+    return ", ".join(f"{name}={value}" for name, value in design.items())
