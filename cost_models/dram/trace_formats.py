@@ -1,0 +1,339 @@
+"""Read and write request traces in the text formats of the field, gzip-compressed or not.
+
+Each format is one regular expression that matches a whole line: it parses millions of lines per
+minute at the speed of the regular expression engine, and a line that it does not match is malformed
+by definition, so what is fast and what is exact cannot disagree. Files are read in blocks.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archgym.cost_models.dram.trace import LINE_BYTES, Trace
+
+BLOCK_BYTES = 4 << 20
+"""Bytes of text read and parsed at a time."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_INT64_MAX = np.iinfo(np.int64).max
+_CSV_HEADER = re.compile(rb"[ \t]*cycle[ \t]*,[ \t]*rw[ \t]*,[ \t]*addr[ \t]*\r?", re.IGNORECASE)
+_CSV_NOTE = re.compile(r"(clock_ps|max_outstanding_reads)=(\d+)")
+
+
+@dataclass(frozen=True)
+class TraceFormat:
+    """One text format of request traces.
+
+    Attributes:
+        name: What `format=` of `load_trace` calls it.
+        suffixes: File name endings, before `.gz`, that select it.
+        expected: A well-formed line in words, for messages.
+        line: Pattern of a whole request line with the groups `time` (absent: every request arrives
+            at time 0), `write` or `read` (one of them is set), `addr`, and `length` where the
+            format has it.
+        hex_only: True if addresses are hexadecimal with or without a leading 0x.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    expected: str
+    line: str
+    hex_only: bool = False
+
+    def pattern(self) -> re.Pattern[bytes]:
+        """The pattern of one line: a request, a comment from `#` on, or nothing."""
+        text = rf"^[ \t]*(?:{self.line}[ \t]*)?(?:#[^\n]*)?\r?$"
+        return re.compile(text.encode(), re.MULTILINE)
+
+
+_TIME = r"(?P<time>[0-9]{1,20})"
+_HEX = r"0[xX][0-9a-fA-F]{1,20}"
+_NUMBER = rf"(?P<addr>{_HEX}|[0-9]{{1,20}})"
+_FORMATS = (
+    TraceFormat(
+        "csv",
+        (".csv",),
+        "'cycle,R|W,address' such as '120,R,0x4c0', after the header 'cycle,rw,addr'",
+        rf"{_TIME}[ \t]*,[ \t]*(?:(?P<write>[Ww])|(?P<read>[Rr]))[ \t]*,[ \t]*{_NUMBER}",
+    ),
+    TraceFormat(
+        "dramsys",
+        (".stl",),
+        "'cycle: read|write 0xADDRESS' such as '120: read 0x4C0', with '(bytes)' allowed before "
+        "read|write and hexadecimal data after the address",
+        rf"{_TIME}[ \t]*:[ \t]*(?:\((?P<length>[0-9]{{1,9}})\)[ \t]*)?"
+        rf"(?:(?P<write>write)|(?P<read>read))[ \t]+(?P<addr>{_HEX})"
+        r"(?:[ \t]+(?:0[xX])?[0-9a-fA-F]+)?",
+    ),
+    TraceFormat(
+        "ramulator",
+        (),
+        "'LD|ST ADDRESS' or 'R|W ADDRESS' such as 'LD 0x4c0'",
+        rf"(?:(?P<write>ST|W)|(?P<read>LD|R))[ \t]+{_NUMBER}",
+    ),
+    TraceFormat(
+        "dramsim3",
+        (),
+        "'0xADDRESS READ|WRITE cycle' such as '0x4c0 READ 120'",
+        r"(?P<addr>(?:0[xX])?[0-9a-fA-F]{1,20})[ \t]+(?:(?P<write>(?:WRITE|write|P_MEM_WR|BOFF))"
+        rf"|(?P<read>(?:READ|read|P_MEM_RD|P_FETCH)))[ \t]+{_TIME}",
+        hex_only=True,
+    ),
+)
+FORMATS: dict[str, TraceFormat] = {each.name: each for each in _FORMATS}
+"""The formats that `load_trace` reads, by name."""
+
+
+def load_trace(
+    path: str | os.PathLike[str], *, clock_ps: int | None = None, format: str | None = None
+) -> Trace:
+    """Read a request trace from a text file, gzip-compressed (told by its first bytes) or not.
+
+    Args:
+        path: The file.
+        clock_ps: Period in picoseconds of the clock that the file's times count. None: what the
+            file says (only CSV files written by `save_trace` do), else the clock of the simulated
+            device.
+        format: One of `FORMATS`. None: by the file name's ending, else by the first line.
+
+    Returns:
+        The trace, named after the file. Formats without times (`ramulator`) give arrivals all 0:
+        the requests are offered as fast as they are taken.
+
+    Raises:
+        ValueError: In one line: the file cannot be read, the format is unknown, a line is malformed
+            (with its number and text), a time goes back, or the file holds no request. Only a CSV
+            file with its header and nothing else counts as a trace of zero requests.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as raw:
+            compressed = raw.read(2) == _GZIP_MAGIC
+            raw.seek(0)
+            stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if compressed else raw
+            return _read(stream, path, clock_ps, format)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: not a complete gzip file ({error})") from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot read the trace: {error.strerror or error}") from error
+
+
+def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """Write a trace as CSV, compressed if the name ends in `.gz`; equal traces give equal bytes.
+
+    The first line is a comment with the clock and the limit of outstanding reads where the trace
+    has them, so that `load_trace` gives the same trace back. The file appears under its name only
+    when it is complete.
+
+    Args:
+        trace: The trace to write.
+        path: Where to; ends in `.csv` or `.csv.gz`.
+
+    Raises:
+        ValueError: If the name has another ending or the file cannot be written.
+    """
+    path = Path(path)
+    if not path.name.endswith((".csv", ".csv.gz")):
+        raise ValueError(f"path must end in .csv or .csv.gz, got {str(path)!r}")
+    notes = {"clock_ps": trace.clock_ps, "max_outstanding_reads": trace.max_outstanding_reads}
+    note = " ".join(f"{key}={value}" for key, value in notes.items() if value is not None)
+    rows = zip(trace.cycle.tolist(), trace.is_write.tolist(), trace.address.tolist(), strict=True)
+    lines = [f"# {note}"] if note else []
+    lines.append("cycle,rw,addr")
+    lines += [f"{cycle},{'W' if write else 'R'},{address}" for cycle, write, address in rows]
+    data = ("\n".join(lines) + "\n").encode()
+    if path.suffix == ".gz":
+        data = gzip.compress(data, compresslevel=9, mtime=0)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ValueError(f"{path}: cannot write the trace: {error.strerror or error}") from error
+
+
+def _read(stream: BinaryIO, path: Path, clock_ps: int | None, format: str | None) -> Trace:
+    """Parse a whole stream of text into a trace."""
+    blocks = _blocks(stream)
+    first = next(blocks, b"")
+    chosen = _choose_format(first, path, format)
+    notes: dict[str, int] = {}
+    parser = _LineParser(path, chosen)
+    if chosen.name == "csv":
+        first, parser.next_line, notes = _strip_csv_header(first, path)
+    parts = [parser.parse(block) for block in itertools.chain([first], blocks)]
+    cycle, is_write, address = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    if not cycle.size and chosen.name != "csv":
+        raise ValueError(f"{path}: holds no request; expected lines of {chosen.expected}")
+    name = path.name.removesuffix(".gz")
+    return Trace(
+        cycle=cycle,
+        is_write=is_write,
+        address=address,
+        clock_ps=notes.get("clock_ps") if clock_ps is None else clock_ps,
+        name=name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name,
+        max_outstanding_reads=notes.get("max_outstanding_reads"),
+    )
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Blocks of whole lines; every block but the last ends with a newline."""
+    rest = b""
+    while chunk := stream.read(BLOCK_BYTES):
+        head, newline, rest_new = (rest + chunk).rpartition(b"\n")
+        rest = rest_new
+        if newline:
+            yield head + newline
+    if rest:
+        yield rest
+
+
+def _choose_format(head: bytes, path: Path, format: str | None) -> TraceFormat:
+    """The format asked for, that of the file's ending, or the one that fits the first line."""
+    known = ", ".join(FORMATS)
+    if format is not None:
+        if format not in FORMATS:
+            close = get_close_matches(format, FORMATS, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"format must be one of {known}, got {format!r}{hint}")
+        return FORMATS[format]
+    name = path.name.removesuffix(".gz")
+    for each in FORMATS.values():
+        if name.endswith(each.suffixes):
+            return each
+    lines = head.split(b"\n", 1001)[:1000]
+    number, line = next(
+        ((i, text) for i, text in enumerate(lines, 1) if text.split(b"#")[0].strip()), (0, b"")
+    )
+    if number == 0:
+        raise ValueError(f"{path}: holds no request, so its format cannot be told; known: {known}")
+    if _CSV_HEADER.fullmatch(line):
+        return FORMATS["csv"]
+    for each in FORMATS.values():
+        if each.name != "csv" and each.pattern().fullmatch(line):
+            return each
+    raise ValueError(
+        f"{path}, line {number}: {_shown(line)} is of no known trace format; known: {known}"
+    )
+
+
+def _strip_csv_header(block: bytes, path: Path) -> tuple[bytes, int, dict[str, int]]:
+    """The block after the CSV header, the number of its first line, and the notes before."""
+    notes: dict[str, int] = {}
+    number = 0
+    while block:
+        number += 1
+        line, _, block = block.partition(b"\n")
+        if _CSV_HEADER.fullmatch(line):
+            return block, number + 1, notes
+        if line.lstrip().startswith(b"#"):
+            found = _CSV_NOTE.findall(line.decode("utf-8", "replace"))
+            notes.update((key, int(value)) for key, value in found)
+        elif line.strip():
+            raise ValueError(
+                f"{path}, line {number}: {_shown(line)}; expected the header 'cycle,rw,addr'"
+            )
+    raise ValueError(f"{path}: expected the header 'cycle,rw,addr', found none")
+
+
+_Columns = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]
+
+
+class _LineParser:
+    """Parses blocks of whole lines in turn, and knows where in the file it stands."""
+
+    def __init__(self, path: Path, chosen: TraceFormat) -> None:
+        self.path = path
+        self.format = chosen
+        self.pattern = chosen.pattern()
+        self.column = {key: index - 1 for key, index in self.pattern.groupindex.items()}
+        self.next_line = 1
+        self.last_time = 0
+
+    def parse(self, block: bytes) -> _Columns:
+        """Times, directions and addresses of the requests in a block."""
+        text = block.removesuffix(b"\n")
+        found = self.pattern.findall(text)
+        if len(found) != text.count(b"\n") + 1:
+            self._raise_malformed(text)
+        column = self.column
+        # Blank lines and comments match with every group empty.
+        hits = [
+            (line, row) for line, row in enumerate(found, self.next_line) if row[column["addr"]]
+        ]
+        lines = [line for line, _ in hits]
+        if "length" in column:
+            self._check_lengths(lines, [row[column["length"]] for _, row in hits])
+        base = 16 if self.format.hex_only else 10
+        address = [_integer(row[column["addr"]], base) for _, row in hits]
+        time = (
+            [int(row[column["time"]]) for _, row in hits] if "time" in column else [0] * len(hits)
+        )
+        is_write = [row[column["write"]] != b"" for _, row in hits]
+        self._check_range("address", lines, address)
+        self._check_range("time", lines, time)
+        self._check_order(lines, time)
+        self.next_line += block.count(b"\n")
+        return np.array(time, np.int64), np.array(is_write, np.bool_), np.array(address, np.int64)
+
+    def _raise_malformed(self, text: bytes) -> NoReturn:
+        """Find the first line that the pattern refuses and say so."""
+        number, line = next(
+            (number, line)
+            for number, line in enumerate(text.split(b"\n"), self.next_line)
+            if not self.pattern.fullmatch(line)
+        )
+        raise ValueError(
+            f"{self.path}, line {number}: {_shown(line)} is malformed; "
+            f"expected {self.format.expected}"
+        )
+
+    def _check_lengths(self, lines: list[int], lengths: list[bytes]) -> None:
+        for line, length in zip(lines, lengths, strict=True):
+            if length and not 1 <= int(length) <= LINE_BYTES:
+                raise ValueError(
+                    f"{self.path}, line {line}: a request of {int(length)} bytes; "
+                    f"expected 1 to {LINE_BYTES}"
+                )
+
+    def _check_range(self, what: str, lines: list[int], values: list[int]) -> None:
+        if max(values, default=0) > _INT64_MAX:
+            line, value = next(
+                pair for pair in zip(lines, values, strict=True) if pair[1] > _INT64_MAX
+            )
+            raise ValueError(f"{self.path}, line {line}: {what} {value} is above 2^63-1")
+
+    def _check_order(self, lines: list[int], times: list[int]) -> None:
+        before = self.last_time
+        for line, time in zip(lines, times, strict=True):
+            if time < before:
+                raise ValueError(
+                    f"{self.path}, line {line}: time goes back from {before} to {time}"
+                )
+            before = time
+        self.last_time = before
+
+
+def _integer(text: bytes, base: int) -> int:
+    """The number that digits stand for; a leading 0x makes them hexadecimal."""
+    return int(text, 16 if text[1:2] in (b"x", b"X") else base)
+
+
+def _shown(line: bytes) -> str:
+    """A line of a file as it may stand in a message: printable, quoted, not too long."""
+    text = line.decode("utf-8", "backslashreplace").strip("\r")
+    return repr(text if len(text) <= 60 else text[:57] + "...")
