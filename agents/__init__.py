@@ -1,1 +1,1 @@
-"""TODO."""
+"""Search methods, one file each; see `archgym.agent`."""

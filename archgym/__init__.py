@@ -1,1 +1,85 @@
-"""TODO."""
+"""ArchGym: design-space exploration for computer architects.
+
+Fair search over design spaces of memory controllers, accelerators and number formats, scored by fast
+cost models that say how right they are. Start with `make_task` and `search`, or run an experiment
+file with the `archgym` command.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archgym.agent import Agent, agent_names, find_agent, make_agent
+    from archgym.cost_model import CostModel, Costs
+    from archgym.environment import Environment, Option, environment_ids, find_environment
+    from archgym.errors import BudgetExhausted
+    from archgym.evaluator import Evaluator
+    from archgym.hyperparameters import Choice, Range
+    from archgym.metric import Budget, Metric, Objective
+    from archgym.search import SearchResult, search
+    from archgym.space import Constraint, DesignSpace, Parameter
+    from archgym.store import TrialStore, load_times, load_trials
+    from archgym.task import Evaluation, Task, make_task
+
+__version__ = "0.1.0"
+
+# Names are imported at first use, so that `import archgym` costs milliseconds.
+_HOME = {
+    "agent": ("Agent", "agent_names", "find_agent", "make_agent"),
+    "cost_model": ("CostModel", "Costs"),
+    "environment": ("Environment", "Option", "environment_ids", "find_environment"),
+    "errors": ("BudgetExhausted",),
+    "evaluator": ("Evaluator",),
+    "hyperparameters": ("Choice", "Range"),
+    "metric": ("Budget", "Metric", "Objective"),
+    "search": ("SearchResult", "search"),
+    "space": ("Constraint", "DesignSpace", "Parameter"),
+    "store": ("TrialStore", "load_times", "load_trials"),
+    "task": ("Evaluation", "Task", "make_task"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [  # noqa: RUF022 (grouped by module)
+    "Agent",
+    "agent_names",
+    "find_agent",
+    "make_agent",
+    "CostModel",
+    "Costs",
+    "Environment",
+    "Option",
+    "environment_ids",
+    "find_environment",
+    "BudgetExhausted",
+    "Evaluator",
+    "Choice",
+    "Range",
+    "Budget",
+    "Metric",
+    "Objective",
+    "SearchResult",
+    "search",
+    "Constraint",
+    "DesignSpace",
+    "Parameter",
+    "TrialStore",
+    "load_times",
+    "load_trials",
+    "Evaluation",
+    "Task",
+    "make_task",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'archgym' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"archgym.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

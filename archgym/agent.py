@@ -95,7 +95,11 @@ def find_agent(name: str) -> type[Agent]:
     if name in _bundled():
         module = importlib.import_module(_bundled()[name])
         for each in vars(module).values():
-            if isinstance(each, type) and issubclass(each, Agent) and each.__module__ == module.__name__:
+            if (
+                isinstance(each, type)
+                and issubclass(each, Agent)
+                and each.__module__ == module.__name__
+            ):
                 return each
         raise ValueError(f"agent {name!r}: module {module.__name__} defines no Agent")
     for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=name):

@@ -41,20 +41,28 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
+def _cut_incomplete_line(path: Path) -> None:
+    """Removes what a killed writer left behind the last line end."""
+    if path.exists():
+        data = path.read_bytes()
+        complete = data.rfind(b"\n") + 1
+        if complete < len(data):
+            with path.open("r+b") as file:
+                file.truncate(complete)
+
+
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads complete JSON lines and cuts off an incomplete last one."""
+    """Reads the complete JSON lines of a file that may still be written to."""
     if not path.exists():
         return []
     data = path.read_bytes()
-    complete = data.rfind(b"\n") + 1
-    if complete < len(data):
-        with path.open("r+b") as file:
-            file.truncate(complete)
-    lines = data[:complete].splitlines()
+    lines = data[: data.rfind(b"\n") + 1].splitlines()
     try:
         return [json.loads(line) for line in lines]
     except ValueError as error:
-        raise ValueError(f"{path}: a line is not valid JSON ({error}); the file was changed") from None
+        raise ValueError(
+            f"{path}: a line is not valid JSON ({error}); the file was changed"
+        ) from None
 
 
 def _finite(value: float) -> float | None:
@@ -86,6 +94,8 @@ class TrialStore:
         else:
             self._check_same(existing)
             self.manifest = existing
+        for name in ("trials.jsonl", "times.jsonl"):
+            _cut_incomplete_line(self.path / name)
         self._lines = [] if self.complete else _read_lines(self.path / "trials.jsonl")
         self._batches = [] if self.complete else _read_lines(self.path / "times.jsonl")
 
@@ -271,7 +281,9 @@ def load_trials(path: Path) -> polars.DataFrame:
     lines = _read_lines(path / "trials.jsonl")
     rows = [
         {
-            **{name: line[name] for name in ("sample", "design", "score", "feasible", "violations")},
+            **{
+                name: line[name] for name in ("sample", "design", "score", "feasible", "violations")
+            },
             **line["metrics"],
             **line["breakdown"],
         }

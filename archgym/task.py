@@ -22,7 +22,6 @@ from archgym.metric import (
 )
 from archgym.space import BoolArray, DesignSpace, IntArray, Value
 
-
 _GROUPS = ("metrics", "violations", "breakdown")
 UNUSABLE = "a metric of the objective is not positive and finite"
 

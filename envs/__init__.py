@@ -1,1 +1,1 @@
-"""TODO."""
+"""Environments, one file each; see `archgym.environment`."""

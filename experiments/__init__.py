@@ -1,1 +1,1 @@
-"""TODO."""
+"""Bundled experiment files, run by name: `archgym run quickstart`."""

@@ -1,0 +1,96 @@
+"""Run manifests: what is needed to reproduce a run and to judge whether two runs compare."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from archgym.store import FORMAT
+from archgym.task import Task
+
+_PACKAGES = ("archgym", "numpy", "numba", "scipy", "optuna", "gymnasium", "scikit-learn")
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Returns the versions of the packages that can influence a result."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+@functools.cache
+def git_state() -> dict[str, Any] | None:
+    """Returns commit and cleanness of the source tree, None for an installed package."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    git = ["git", "-C", str(root)]
+    try:
+        commit = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+        status = subprocess.run(
+            [*git, "status", "--porcelain"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit.stdout.strip(), "clean": not status.stdout.strip()}
+
+
+@functools.cache
+def host() -> dict[str, Any]:
+    """Returns a description of the machine."""
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+    }
+
+
+def now() -> str:
+    """Returns the current time in ISO format, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def run_manifest(
+    task: Task, agent: str, hyperparameters: Mapping[str, Any], seed: int, budget: int | None
+) -> dict[str, Any]:
+    """Returns the manifest of a new run.
+
+    Args:
+        task: what is searched.
+        agent: the agent's name.
+        hyperparameters: all of them, defaults included.
+        seed: the run's seed.
+        budget: unique designs, None for no limit.
+    """
+    return {
+        "format": FORMAT,
+        "task": task.spec,
+        "task_name": task.name,
+        "agent": agent,
+        "hyperparameters": dict(hyperparameters),
+        "seed": seed,
+        "budget": budget,
+        "space": task.space.fingerprint,
+        "parameters": list(task.space.names),
+        "metrics": [metric.describe() for metric in task.metrics],
+        "reference": task.reference,
+        "versions": package_versions(),
+        "git": git_state(),
+        "host": host(),
+        "started": now(),
+        "status": "running",
+    }

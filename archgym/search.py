@@ -1,0 +1,150 @@
+"""One run: an agent searches a task within a budget."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archgym.agent import find_agent
+from archgym.errors import BudgetExhausted
+from archgym.evaluator import Evaluator
+from archgym.hyperparameters import resolve
+from archgym.manifest import now, run_manifest
+from archgym.space import Value
+from archgym.store import TrialStore, trials_frame
+from archgym.task import Evaluation, Task
+
+if TYPE_CHECKING:
+    import polars
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best design of a run.
+
+    Attributes:
+        design: `{parameter: value}`.
+        metrics: `{metric: value}`.
+        score: its score.
+        feasible: false only if no feasible design was found.
+        sample: number of the sample at which it was found, from 1.
+    """
+
+    design: dict[str, Value]
+    metrics: dict[str, float]
+    score: float
+    feasible: bool
+    sample: int
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A finished run.
+
+    Attributes:
+        task: what was searched.
+        agent: the agent's name.
+        hyperparameters: all of them, defaults included.
+        seed: the run's seed.
+        evaluation: every unique design in order of evaluation.
+        proposals: number of designs proposed, repeats included.
+        agent_seconds: time spent by the search method.
+        evaluation_seconds: time spent in the cost model.
+        stop_reason: `budget`, or `patience` if nothing new was proposed for too long.
+    """
+
+    task: Task
+    agent: str
+    hyperparameters: dict[str, Any]
+    seed: int
+    evaluation: Evaluation
+    proposals: int
+    agent_seconds: float
+    evaluation_seconds: float
+    stop_reason: str
+
+    @functools.cached_property
+    def best(self) -> Best:
+        """The design with the highest score, the earliest of equals."""
+        i = int(np.argmax(self.evaluation.score))
+        return Best(
+            design=self.task.space.decode(self.evaluation.designs[i]),
+            metrics={name: float(v[i]) for name, v in self.evaluation.metrics.items()},
+            score=float(self.evaluation.score[i]),
+            feasible=bool(self.evaluation.feasible[i]),
+            sample=i + 1,
+        )
+
+    @functools.cached_property
+    def trials(self) -> polars.DataFrame:
+        """Every trial as a table with one column per parameter value and per metric."""
+        import polars
+
+        columns = self.task.space.columns(self.evaluation.designs)
+        design = polars.DataFrame({name: values.tolist() for name, values in columns.items()})
+        frame = trials_frame(self.evaluation)
+        return frame.select("sample").hstack(design).hstack(frame.drop("sample", "design"))
+
+
+def search(
+    task: Task,
+    agent: str = "random",
+    *,
+    budget: int = 1_000,
+    seed: int = 0,
+    path: str | Path | None = None,
+    patience: int | None = None,
+    **hyperparameters: Any,
+) -> SearchResult:
+    """Searches a task with an agent.
+
+    Args:
+        task: what to search, from `make_task`.
+        agent: the agent's name.
+        budget: number of unique designs to evaluate.
+        seed: seed of the run's only random generator.
+        path: folder that logs the run and lets a killed one resume; None keeps it in memory.
+        patience: see `Evaluator`.
+        **hyperparameters: of the agent; the rest keep their defaults.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ValueError: for bad names or values, or a folder that holds a different run.
+    """
+    method = find_agent(agent)
+    settings = resolve(agent, method, hyperparameters)
+    store = None
+    if path is not None:
+        store = TrialStore(Path(path), run_manifest(task, agent, settings, seed, budget))
+        if store.complete:
+            raise ValueError(f"{path}: this run is complete, read it with archgym.load_trials")
+    evaluator = Evaluator(task, budget, store, patience)
+    try:
+        method(task.space, seed=np.random.default_rng(seed), **settings).search(evaluator)
+    except BudgetExhausted:
+        pass
+    result = SearchResult(
+        task=task,
+        agent=agent,
+        hyperparameters=settings,
+        seed=seed,
+        evaluation=evaluator.trials(),
+        proposals=evaluator.proposals,
+        agent_seconds=evaluator.agent_seconds,
+        evaluation_seconds=evaluator.evaluation_seconds,
+        stop_reason=evaluator.stop_reason,
+    )
+    if store is not None:
+        summary = {
+            "finished": now(),
+            "samples": len(result.evaluation),
+            "proposals": result.proposals,
+        }
+        store.finish(result.evaluation, result.stop_reason, summary)
+    return result

@@ -1,0 +1,1 @@
+"""Conformance kits for implementers of agents, cost models and environments."""

@@ -1,0 +1,77 @@
+"""Small tasks with known optima, for tests of agents."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from archgym.cost_model import Costs
+from archgym.environment import Environment
+from archgym.metric import Metric, Objective
+from archgym.space import BoolArray, Columns, Constraint, DesignSpace, IntArray, Parameter
+from archgym.task import Task
+
+
+class SeparableToy:
+    """A sum of one independent cost per parameter, with a known best value each.
+
+    Args:
+        cardinalities: number of values per parameter; even-numbered parameters are ordered, the
+            others categories.
+        forbidden: whether designs whose first two parameters are both 0 break a constraint.
+    """
+
+    def __init__(self, cardinalities: tuple[int, ...], forbidden: bool = False) -> None:
+        self.space = DesignSpace(
+            [
+                Parameter(f"p{j}", tuple(range(count)), ordered=j % 2 == 0, subsystem="toy")
+                for j, count in enumerate(cardinalities)
+            ],
+            [Constraint("p0 and p1 both 0", _not_both_zero)] if forbidden else [],
+        )
+        self.metrics = (
+            Metric("cost_ns", "ns", "minimise", "sum of the parameters' costs"),
+            Metric("area_mm2", "mm2", "minimise", "falls where the cost rises"),
+        )
+        rng = np.random.default_rng(12345)
+        # Ordered parameters get a bowl, categories an arbitrary permutation.
+        self._tables = [
+            (np.arange(count) - rng.integers(count)) ** 2 * 1.0
+            if j % 2 == 0
+            else rng.permutation(count) * 1.0
+            for j, count in enumerate(cardinalities)
+        ]
+        self.best = np.array([int(np.argmin(table)) for table in self._tables])
+        worst = [int(np.argmax(table)) for table in self._tables]
+        self.default = {f"p{j}": v for j, v in enumerate(worst)}
+        if forbidden and worst[:2] == [0, 0]:
+            self.default["p0"] = 1
+        self.features = np.zeros(1, np.float32)
+
+    def evaluate(self, designs: IntArray) -> Costs:
+        """Evaluates index rows `(n, d)`."""
+        cost = 1.0 + sum(table[designs[:, j]] for j, table in enumerate(self._tables))
+        return Costs({"cost_ns": cost, "area_mm2": 10.0 + 100.0 / cost})
+
+
+def _not_both_zero(columns: Columns) -> BoolArray:
+    return np.asarray((columns["p0"] != 0) | (columns["p1"] != 0))
+
+
+def toy_task(
+    cardinalities: tuple[int, ...] = (4, 3, 3, 8, 2, 2, 4, 4, 3, 8),
+    forbidden: bool = False,
+    pareto: bool = False,
+) -> Task:
+    """Returns a task over `SeparableToy`; `task.model.best` holds its optimum's indices."""
+    metrics = ("cost_ns", "area_mm2") if pareto else ("cost_ns",)
+    objective = Objective("toy", metrics, pareto=pareto)
+    model = SeparableToy(cardinalities, forbidden)
+    environment = Environment(
+        id="Toy-v0",
+        summary="a separable function with a known optimum",
+        build=lambda: model,
+        options={},
+        objectives=(objective,),
+        workloads=dict,
+    )
+    return Task(environment, {}, objective, model)
