@@ -1,8 +1,8 @@
 """ArchGym: design-space exploration for computer architects.
 
-Fair search over design spaces of memory controllers, accelerators and number formats, scored by fast
-cost models that say how right they are. Start with `make_task` and `search`, or run an experiment
-file with the `archgym` command.
+Fair search over design spaces of memory controllers, accelerators and number formats, scored by
+fast cost models that say how right they are. Start with `make_task` and `search`, or run an
+experiment file with the `archgym` command.
 """
 
 from __future__ import annotations

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from archgym.metric import FloatArray, Metric
 from archgym.space import BoolArray, DesignSpace, IntArray, Value
+
+FloatFeatures = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class Costs:
 
     Attributes:
         metrics: `{metric name: (n,)}`; NaN where a design could not be evaluated.
-        violations: `{rule: (n,) true where a design breaks it}`; such designs are infeasible. A model
-            answers with the same rules for every batch.
+        violations: `{rule: (n,) true where a design breaks it}`; such designs are infeasible. A
+            model answers with the same rules for every batch.
         breakdown: `{"quantity/component": (n,)}`, the parts of some metrics.
     """
 
@@ -41,7 +44,7 @@ class CostModel(Protocol):
     space: DesignSpace
     metrics: tuple[Metric, ...]
     default: Mapping[str, Value]
-    features: np.ndarray[tuple[int], np.dtype[np.float32]]
+    features: FloatFeatures
 
     def evaluate(self, designs: IntArray) -> Costs:
         """Evaluates canonical index rows `(n, d)` that obey the space's constraints.

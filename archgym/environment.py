@@ -1,8 +1,8 @@
 """Environments: a named design space bound to a cost model, and the lookup of names.
 
-One file in `envs/` defines one environment as a module constant `ENVIRONMENT`. Its module name is the
-environment's id in snake case (`DramController-v0` lives in `dram_controller.py`), so a name is found
-without importing the others. Packages outside add theirs through the entry point group
+One file in `envs/` defines one environment as a module constant `ENVIRONMENT`. Its module name is
+the environment's id in snake case (`DramController-v0` lives in `dram_controller.py`), so a name is
+found without importing the others. Packages outside add theirs through the entry point group
 `archgym.environments` (entry name: the environment's id).
 """
 

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 class Evaluator:
     """Evaluates designs for one run.
 
-    Equivalent designs are one design. A design that was evaluated before is answered from the cache:
-    it costs no budget and is not logged again. A search that proposes nothing new for `patience`
-    proposals in a row is ended.
+    Equivalent designs are one design. A design that was evaluated before is answered from the
+    cache: it costs no budget and is not logged again. A search that proposes nothing new for
+    `patience` proposals in a row is ended.
 
     Args:
         task: what is searched.
         budget: number of unique designs that may be evaluated; None for no limit.
-        store: where trials are logged; trials it already holds are replayed without calling the cost
-            model, which is how a killed run resumes.
+        store: where trials are logged; trials it already holds are replayed without calling the
+            cost model, which is how a killed run resumes.
         patience: proposals in a row without a new design after which the search has ended; None
             means the larger of 1,000 and the budget.
 

@@ -7,7 +7,6 @@ the default are read from there by the checks, the tables, and tuning.
 from __future__ import annotations
 
 import inspect
-import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,14 +62,12 @@ class Hyperparameter:
         field = f"agent {owner!r}: {self.name}"
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
-        if type(value) is not self.kind:
+        if type(value).__name__ != self.kind.__name__:
             raise ValueError(f"{field}: value {value!r} is not of type {self.kind.__name__}")
-        if isinstance(self.domain, Range):
-            inside = self.domain.low <= value <= self.domain.high
-            if not inside or (isinstance(value, float) and math.isnan(value)):
-                raise ValueError(
-                    f"{field}: value {value!r} is outside {self.domain.low}..{self.domain.high}"
-                )
+        if isinstance(self.domain, Range) and not self.domain.low <= value <= self.domain.high:
+            raise ValueError(
+                f"{field}: value {value!r} is outside {self.domain.low}..{self.domain.high}"
+            )
         if isinstance(self.domain, Choice) and value not in self.domain.values:
             raise unknown(field, value, [str(choice) for choice in self.domain.values])
         return value

@@ -78,13 +78,14 @@ def floored(score: FloatArray, floor: float) -> FloatArray:
 class Objective:
     """How metrics become a score to maximise.
 
-    A minimised metric scores `log(default design's value / value)`: 0 is the default design, 0.69 is
-    twice as good. A maximised metric scores the mirror image. Several metrics add up, so the score
-    of an energy-delay product is one sum; there is no pole and no target that can be overshot.
+    A minimised metric scores `log(default design's value / value)`: 0 is the default design, 0.69
+    is twice as good. A maximised metric scores the mirror image. Several metrics add up, so the
+    score of an energy-delay product is one sum; there is no pole and no target that can be
+    overshot.
 
     With budgets, designs that miss one rank below all that meet them, by how far they miss
-    (`BUDGET_FLOOR - sum of log excess`). With `pareto`, the metrics are separate goals; the score is
-    then their mean, for methods that need one number.
+    (`BUDGET_FLOOR - sum of log excess`). With `pareto`, the metrics are separate goals; the score
+    is then their mean, for methods that need one number.
 
     Attributes:
         name: the name in experiments.
@@ -148,8 +149,8 @@ class Scorer:
             value = self.reference[name]
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(
-                    f"objective {self.objective.name!r}: metric {name!r} is {value} for the default "
-                    f"design of this task, it must be positive"
+                    f"objective {self.objective.name!r}: metric {name!r} is {value} for the "
+                    f"default design of this task, it must be positive"
                 )
 
     def _direction(self, name: str) -> Direction:
@@ -186,10 +187,7 @@ class Scorer:
     def score(self, metrics: Metrics, feasible: npt.NDArray[np.bool_]) -> FloatArray:
         """Returns the score `(n,)`, higher is better, `-inf` for infeasible designs."""
         components = self.components(metrics)
-        if self.objective.pareto:
-            score = components.mean(axis=1)
-        else:
-            score = components.sum(axis=1)
+        score = components.mean(axis=1) if self.objective.pareto else components.sum(axis=1)
         if self.objective.budgets:
             excess = self.excess(metrics)
             score = np.where(excess > 0, BUDGET_FLOOR - excess, floored(score, BUDGET_FLOOR))

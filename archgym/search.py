@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,10 +126,8 @@ def search(
         if store.complete:
             raise ValueError(f"{path}: this run is complete, read it with archgym.load_trials")
     evaluator = Evaluator(task, budget, store, patience)
-    try:
+    with contextlib.suppress(BudgetExhausted):
         method(task.space, seed=np.random.default_rng(seed), **settings).search(evaluator)
-    except BudgetExhausted:
-        pass
     result = SearchResult(
         task=task,
         agent=agent,

@@ -1,8 +1,8 @@
 """Design spaces: named finite parameters, conditions between them, and constraints.
 
 A batch of designs is an integer array of shape `(n, d)`: row `i` holds, per parameter, the index of
-the chosen value. Everything else (dictionaries of values, Gymnasium spaces, Optuna distributions) is
-a view of such rows.
+the chosen value. Everything else (dictionaries of values, Gymnasium spaces, Optuna distributions)
+is a view of such rows.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Constraint:
 
     Attributes:
         name: short text shown when the rule is violated.
-        satisfied: takes the columns of a batch `{parameter name: (n,) values}` and returns a boolean
-            array `(n,)`, true where the rule holds.
+        satisfied: takes the columns of a batch `{parameter name: (n,) values}` and returns a
+            boolean array `(n,)`, true where the rule holds.
         doc: why the rule exists.
     """
 
@@ -180,7 +180,8 @@ class DesignSpace:
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
         """Draws `n` independent uniform index rows, shape `(n, d)`."""
-        return rng.integers(0, self.cardinalities, size=(n, len(self)), dtype=np.int64)
+        rows: IntArray = rng.integers(0, self.cardinalities, size=(n, len(self)), dtype=np.int64)
+        return rows
 
     def encode(self, design: Mapping[str, object]) -> IntArray:
         """Returns the canonical index row `(d,)` of a design given by values.
@@ -198,7 +199,8 @@ class DesignSpace:
                 row[j] = parameter.index(design[parameter.name])
             elif self.active(row[None])[0, j]:
                 raise ValueError(f"design: parameter {parameter.name!r} is missing")
-        return self.canonical(row[None])[0]
+        canonical: IntArray = self.canonical(row[None])[0]
+        return canonical
 
     def decode(self, row: npt.ArrayLike) -> dict[str, Value]:
         """Returns the values `{name: value}` of one index row `(d,)`."""

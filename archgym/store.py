@@ -224,8 +224,10 @@ def trial_records(evaluation: Evaluation, first: int = 0) -> list[dict[str, Any]
 
 
 def trials_frame(evaluation: Evaluation) -> polars.DataFrame:
-    """Returns trials as a table: sample, design (index list), score, feasible, violations, metrics
-    (one column each, named after the metric), and breakdown columns (named `quantity/component`).
+    """Returns trials as a table.
+
+    Columns: sample, design (index list), score, feasible, violations, one per metric, and one per
+    component of the breakdown, named `quantity/component`.
     """
     import polars
 

@@ -92,7 +92,9 @@ class OneKnobView:
 
         self._space = space
         self._offsets = np.concatenate([[0], np.cumsum(space.cardinalities)])
-        self.action_space = gymnasium.spaces.Discrete(int(self._offsets[-1]))
+        self.action_space: gymnasium.spaces.Discrete[Any] = gymnasium.spaces.Discrete(
+            int(self._offsets[-1])
+        )
 
     def to_rows(self, actions: npt.NDArray[Any], current: IntArray) -> IntArray:
         """Applies actions `(n,)` to the current rows `(n, d)`."""

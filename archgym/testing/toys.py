@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from archgym.cost_model import Costs
+from archgym.cost_model import Costs, FloatFeatures
 from archgym.environment import Environment
 from archgym.metric import Metric, Objective
-from archgym.space import BoolArray, Columns, Constraint, DesignSpace, IntArray, Parameter
+from archgym.space import (
+    BoolArray,
+    Columns,
+    Constraint,
+    DesignSpace,
+    IntArray,
+    Parameter,
+    Value,
+)
 from archgym.task import Task
 
 
@@ -28,28 +38,30 @@ class SeparableToy:
             ],
             [Constraint("p0 and p1 both 0", _not_both_zero)] if forbidden else [],
         )
-        self.metrics = (
+        self.metrics: tuple[Metric, ...] = (
             Metric("cost_ns", "ns", "minimise", "sum of the parameters' costs"),
             Metric("area_mm2", "mm2", "minimise", "falls where the cost rises"),
         )
         rng = np.random.default_rng(12345)
         # Ordered parameters get a bowl, categories an arbitrary permutation.
         self._tables = [
-            (np.arange(count) - rng.integers(count)) ** 2 * 1.0
+            np.square(np.arange(count) - float(rng.integers(count)))
             if j % 2 == 0
             else rng.permutation(count) * 1.0
             for j, count in enumerate(cardinalities)
         ]
         self.best = np.array([int(np.argmin(table)) for table in self._tables])
         worst = [int(np.argmax(table)) for table in self._tables]
-        self.default = {f"p{j}": v for j, v in enumerate(worst)}
         if forbidden and worst[:2] == [0, 0]:
-            self.default["p0"] = 1
-        self.features = np.zeros(1, np.float32)
+            worst[0] = 1
+        self.default: Mapping[str, Value] = {f"p{j}": v for j, v in enumerate(worst)}
+        self.features: FloatFeatures = np.zeros(1, np.float32)
 
     def evaluate(self, designs: IntArray) -> Costs:
         """Evaluates index rows `(n, d)`."""
-        cost = 1.0 + sum(table[designs[:, j]] for j, table in enumerate(self._tables))
+        cost = np.ones(len(designs))
+        for j, table in enumerate(self._tables):
+            cost += table[designs[:, j]]
         return Costs({"cost_ns": cost, "area_mm2": 10.0 + 100.0 / cost})
 
 
