@@ -67,7 +67,7 @@ def now() -> str:
 def run_manifest(
     task: Task, agent: str, hyperparameters: Mapping[str, Any], seed: int, budget: int | None
 ) -> dict[str, Any]:
-    """Returns the manifest of a new run.
+    """Returns the manifest of a new run, with all that is needed to read its trials on their own.
 
     Args:
         task: what is searched.
@@ -85,7 +85,8 @@ def run_manifest(
         "seed": seed,
         "budget": budget,
         "space": task.space.fingerprint,
-        "parameters": list(task.space.names),
+        "parameters": [parameter.describe() for parameter in task.space.parameters],
+        "default": task.default.tolist(),
         "metrics": [metric.describe() for metric in task.metrics],
         "reference": task.reference,
         "versions": package_versions(),

@@ -138,14 +138,7 @@ class Task:
     @property
     def name(self) -> str:
         """Readable identity: environment, workload, objective, and options that are not default."""
-        parts = [self.environment.id]
-        for key, option in self.environment.options.items():
-            value = self.options[key]
-            if key == "workload":
-                parts.append(str(value))
-            elif value != option.default:
-                parts.append(f"{key}={value}")
-        return " ".join([*parts, self.objective.name])
+        return task_name(self.environment, self.options, self.objective.name)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -203,6 +196,23 @@ class Task:
             objectives=np.where(feasible[:, None], components, -np.inf),
             breakdown=costs.breakdown,
         )
+
+
+def task_name(environment: Environment, options: Mapping[str, Any], objective: str) -> str:
+    """Returns the readable identity of a task, without building it.
+
+    Args:
+        environment: of the task.
+        options: resolved keyword arguments of the environment.
+        objective: name of the objective.
+    """
+    parts = [environment.id]
+    for key, option in environment.options.items():
+        if key == "workload":
+            parts.append(str(options[key]))
+        elif options[key] != option.default:
+            parts.append(f"{key}={options[key]}")
+    return " ".join([*parts, objective])
 
 
 def _objective(environment: Environment, objective: object) -> Objective:

@@ -29,6 +29,12 @@ _TAG = "tag:yaml.org,2002:"
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+    yaml_constructors = {  # noqa: RUF012
+        tag: constructor
+        for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+        if str(tag).removeprefix("tag:yaml.org,2002:")
+        not in ("timestamp", "set", "omap", "pairs", "binary")
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -52,7 +58,8 @@ class _Dumper(yaml.SafeDumper):
     """Quotes every text that either YAML 1.1 or the loader here would read as something else."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
-        first: list(resolvers) for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
+        first: list(resolvers)
+        for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
     }
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -62,8 +69,6 @@ class _Dumper(yaml.SafeDumper):
 for _name, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(f"{_TAG}{_name}", _pattern, list(_first))
     _Dumper.add_implicit_resolver(f"{_TAG}{_name}", _pattern, list(_first))
-for _name in ("timestamp", "set", "omap", "pairs", "binary"):
-    _Loader.add_constructor(f"{_TAG}{_name}", _Loader.construct_undefined)
 
 
 def parse(text: str, source: str) -> Any:
@@ -77,7 +82,7 @@ def parse(text: str, source: str) -> Any:
         ValueError: for text that is not valid, with source, line and column in one line.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source

@@ -1,0 +1,317 @@
+"""From an experiment to its runs: names and values checked, sweeps expanded, folders named."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from archgym.agent import Agent, find_agent
+from archgym.environment import Environment, find_environment
+from archgym.experiment import AgentEntry, Experiment, ExperimentError, TaskEntry
+from archgym.hyperparameters import Choice, Hyperparameter, Range, declared, resolve
+from archgym.task import task_name
+
+MAX_RUNS = 100_000
+_MAX_SLUG = 80
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run as plain data.
+
+    Attributes:
+        folder: where its trials go, relative to the results folder; unique in the experiment.
+        task: keyword arguments of `make_task`.
+        task_name: the task's readable name.
+        agent: the agent's name.
+        label: the agent's name in tables, which tells its settings apart.
+        hyperparameters: of the agent, defaults included.
+        seed: the run's seed.
+        budget: unique designs that it may evaluate.
+    """
+
+    folder: str
+    task: dict[str, Any]
+    task_name: str
+    agent: str
+    label: str
+    hyperparameters: dict[str, Any]
+    seed: int
+    budget: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the run as a JSON-ready mapping; `RunSpec(**mapping)` builds it again."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One agent with one setting of its hyperparameters."""
+
+    agent: str
+    label: str
+    hyperparameters: dict[str, Any]
+
+
+class _Problems:
+    """Collects the messages of ValueErrors, each with the field they belong to."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def tried(self, field: str, action: Callable[..., _T], *arguments: Any) -> _T | None:
+        """Returns the action's result, None if it failed."""
+        try:
+            return action(*arguments)
+        except ValueError as error:
+            self.lines.append(f"{field}: {error}")
+            return None
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def plan(experiment: Experiment) -> list[RunSpec]:
+    """Lists every run of an experiment: tasks x agents (with their sweeps) x seeds.
+
+    Raises:
+        ExperimentError: with everything that environments and agents do not accept.
+    """
+    problems = _Problems()
+    tasks = _tasks(experiment.tasks, problems)
+    variants: list[_Variant] = []
+    for i, entry in enumerate(experiment.agents):
+        variants += _variants(f"agents[{i}]", entry, problems)
+    variants = _labelled(variants, experiment.agents, problems)
+    count = len(tasks) * len(variants) * len(experiment.seeds)
+    if count > MAX_RUNS:
+        problems.add(f"the experiment has {count:,} runs, at most {MAX_RUNS:,} are allowed")
+    if problems.lines:
+        raise ExperimentError(problems.lines)
+    task_slugs = _slugs([name for name, _ in tasks])
+    label_slugs = _slugs([variant.label for variant in variants])
+    return [
+        RunSpec(
+            folder=f"runs/{task_slugs[name]}/{label_slugs[variant.label]}/seed-{seed}",
+            task=spec,
+            task_name=name,
+            agent=variant.agent,
+            label=variant.label,
+            hyperparameters=variant.hyperparameters,
+            seed=seed,
+            budget=experiment.budget.samples,
+        )
+        for name, spec in tasks
+        for variant in variants
+        for seed in experiment.seeds
+    ]
+
+
+def _tasks(entries: Sequence[TaskEntry], problems: _Problems) -> list[tuple[str, dict[str, Any]]]:
+    """Returns name and specification of every task."""
+    found: dict[str, dict[str, Any]] = {}
+    first: dict[str, int] = {}
+    for i, entry in enumerate(entries):
+        field = f"tasks[{i}]"
+        environment = problems.tried(field, find_environment, entry.env)
+        if environment is None:
+            continue
+        name, spec = _task(field, entry, environment, problems)
+        if name in found:
+            problems.add(f"{field}: is the same task as tasks[{first[name]}] ({name})")
+        first.setdefault(name, i)
+        found[name] = spec
+    return list(found.items())
+
+
+def _task(
+    field: str, entry: TaskEntry, environment: Environment, problems: _Problems
+) -> tuple[str, dict[str, Any]]:
+    known = {}
+    for key, value in entry.options.items():
+        if problems.tried(field, environment.resolve, {key: value}):
+            known[key] = value
+    options = environment.resolve(known)
+    objective: Any = entry.objective
+    if isinstance(objective, Mapping):
+        title = str(objective.get("name", "custom"))
+    else:
+        chosen = problems.tried(field, environment.objective, objective)
+        title = objective = chosen.name if chosen else ""
+    return (
+        task_name(environment, options, title),
+        {"env": environment.id, **options, "objective": objective},
+    )
+
+
+def _variants(field: str, entry: AgentEntry, problems: _Problems) -> list[_Variant]:
+    """Expands one entry of the agents into its settings."""
+    before = len(problems.lines)
+    agent = problems.tried(field, find_agent, entry.name)
+    if agent is None:
+        return []
+    for key, value in entry.hyperparameters.items():
+        problems.tried(field, resolve, entry.name, agent, {key: value})
+    for key, values in entry.sweep.items():
+        _check_swept(f"{field}.sweep", key, values, entry, agent, problems)
+    if len(problems.lines) > before:
+        return []
+    points = (_grid if entry.sample is None else _sampled)(field, entry, agent, problems)
+    return [
+        _Variant(entry.name, label, resolve(entry.name, agent, {**entry.hyperparameters, **point}))
+        for label, point in points.items()
+    ]
+
+
+def _check_swept(
+    field: str,
+    key: str,
+    values: list[Any],
+    entry: AgentEntry,
+    agent: type[Agent],
+    problems: _Problems,
+) -> None:
+    """Checks the values that are swept of one hyperparameter."""
+    if key not in declared(agent):
+        problems.tried(field, resolve, entry.name, agent, {key: None})
+        return
+    if key in entry.hyperparameters:
+        problems.add(f"{field}.{key}: is also given one value, leave one of them out")
+    if not values:
+        problems.add(f"{field}.{key}: is empty, at least one value is needed")
+    if len({json.dumps(value) for value in values}) < len(values):
+        problems.add(f"{field}.{key}: {values} repeats a value")
+    for value in values:
+        problems.tried(field, resolve, entry.name, agent, {key: value})
+
+
+def _grid(
+    field: str, entry: AgentEntry, agent: type[Agent], problems: _Problems
+) -> dict[str, dict[str, Any]]:
+    """Returns every point of a sweep by label; without a sweep, the one empty point."""
+    size = math.prod(len(values) for values in entry.sweep.values())
+    if size > MAX_RUNS:
+        problems.add(f"{field}.sweep: has {size:,} points, at most {MAX_RUNS:,} are allowed")
+        return {}
+    points = [
+        dict(zip(entry.sweep, values, strict=True))
+        for values in itertools.product(*entry.sweep.values())
+    ]
+    return {" ".join([entry.label or entry.name, *_settings(point)]): point for point in points}
+
+
+def _sampled(
+    field: str, entry: AgentEntry, agent: type[Agent], problems: _Problems
+) -> dict[str, dict[str, Any]]:
+    """Returns points drawn from the declared ranges by label, each different."""
+    assert entry.sample is not None
+    if entry.sweep:
+        problems.add(f"{field}: sweep and sample exclude each other, give one of them")
+        return {}
+    free = [
+        each
+        for each in declared(agent).values()
+        if each.name not in entry.hyperparameters and (each.domain is not None or each.kind is bool)
+    ]
+    points = _draw(free, entry.sample, entry.sample_seed)
+    if len(points) < entry.sample:
+        problems.add(
+            f"{field}.sample: value {entry.sample} is above the number of settings that agent "
+            f"{entry.name!r} has in its free ranges ({', '.join(e.name for e in free) or 'none'})"
+        )
+    base = entry.label or entry.name
+    return {f"{base} #{i + 1}": point for i, point in enumerate(points)}
+
+
+def _settings(point: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in point.items()]
+
+
+def _draw(free: Sequence[Hyperparameter], count: int, seed: int) -> list[dict[str, Any]]:
+    """Draws settings from declared ranges, each different if there are enough."""
+    rng = np.random.default_rng(seed)
+    found: dict[str, dict[str, Any]] = {}
+    for _ in range(100 * count if free else 0):
+        point = {each.name: _draw_one(each, rng) for each in free}
+        found.setdefault(json.dumps(point), point)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def _draw_one(each: Hyperparameter, rng: np.random.Generator) -> Any:
+    if isinstance(each.domain, Choice):
+        return each.domain.values[int(rng.integers(len(each.domain.values)))]
+    if not isinstance(each.domain, Range):
+        return bool(rng.integers(2))
+    low, high = each.domain.low, each.domain.high
+    if each.domain.log:
+        value = math.exp(rng.uniform(math.log(low), math.log(high)))
+    elif each.kind is int:
+        return int(rng.integers(int(low), int(high) + 1))
+    else:
+        value = rng.uniform(low, high)
+    # Four digits keep tables readable; rounding may leave the range by a hair.
+    value = min(max(float(f"{value:.4g}"), low), high)
+    return round(value) if each.kind is int else value
+
+
+def _labelled(
+    variants: list[_Variant], entries: Sequence[AgentEntry], problems: _Problems
+) -> list[_Variant]:
+    """Makes labels unique by naming the settings that differ, and refuses repeated agents."""
+    settings: dict[str, str] = {}
+    for variant in variants:
+        key = json.dumps([variant.agent, variant.hyperparameters])
+        if key in settings:
+            problems.add(
+                f"agents: {variant.label!r} and {settings[key]!r} are the same agent with the same "
+                f"hyperparameters"
+            )
+        settings[key] = variant.label
+    named = {entry.label for entry in entries}
+    groups: dict[str, list[_Variant]] = {}
+    for variant in variants:
+        groups.setdefault(variant.label, []).append(variant)
+    result = []
+    for variant in variants:
+        group = groups[variant.label]
+        if len(group) == 1:
+            result.append(variant)
+            continue
+        if variant.label in named:
+            problems.add(f"agents: label {variant.label!r} is given twice")
+        first = group[0].hyperparameters
+        differing = [
+            key for key in first if any(v.hyperparameters.get(key) != first[key] for v in group)
+        ]
+        point = {key: variant.hyperparameters[key] for key in differing}
+        label = " ".join([variant.label, *_settings(point)])
+        result.append(dataclasses.replace(variant, label=label))
+    labels = [variant.label for variant in result]
+    for label in sorted({label for label in labels if labels.count(label) > 1} - named):
+        problems.add(f"agents: two entries are named {label!r} in tables, give one a label")
+    return result
+
+
+def _slugs(texts: Sequence[str]) -> dict[str, str]:
+    """Returns a unique folder name per text, readable, with a short hash where needed."""
+    plain = {text: re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._") for text in texts}
+    folded = [slug.casefold() for slug in plain.values()]
+    slugs = {}
+    for text, slug in plain.items():
+        if not slug or len(slug) > _MAX_SLUG or folded.count(slug.casefold()) > 1:
+            digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+            slug = f"{slug[:_MAX_SLUG]}-{digest}".lstrip("-")
+        slugs[text] = slug
+    return slugs

@@ -1,0 +1,357 @@
+"""Results of an experiment: its runs read from disk and summarised per task and agent."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archgym import yamlfile
+from archgym.metric import BUDGET_FLOOR, FloatArray
+from archgym.plan import RunSpec
+from archgym.space import DesignSpace, Parameter, Value
+from archgym.statistics import Curve, Estimate, anytime, bootstrap
+from archgym.store import load_times, load_trials, read_manifest
+from archgym.workspace import read_plan
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run that has at least one trial.
+
+    Attributes:
+        spec: what was run.
+        complete: whether it ran to its end.
+        manifest: of its trial store.
+        scores: in order of evaluation `(n,)`, `-inf` where infeasible.
+        design: index row of the best design.
+        metrics: of the best design.
+        agent_seconds: spent by the search method.
+        evaluation_seconds: spent in the cost model.
+    """
+
+    spec: RunSpec
+    complete: bool
+    manifest: Mapping[str, Any]
+    scores: FloatArray
+    design: tuple[int, ...]
+    metrics: Mapping[str, float]
+    agent_seconds: float
+    evaluation_seconds: float
+
+    @property
+    def best(self) -> float:
+        """Score of the best design."""
+        return float(self.scores.max())
+
+    @property
+    def samples_per_second(self) -> float:
+        """Designs per second of search and evaluation together."""
+        seconds = self.agent_seconds + self.evaluation_seconds
+        return len(self.scores) / seconds if seconds > 0 else math.nan
+
+
+@dataclass(frozen=True)
+class AgentSummary:
+    """How one agent did on one task, over seeds.
+
+    Complete runs are summarised; while there are none, the partial ones are.
+
+    Attributes:
+        label: the agent's name in tables.
+        agent: the agent's name.
+        hyperparameters: of the agent, defaults included.
+        planned: number of runs of the experiment.
+        complete: number of complete ones.
+        partial: number of runs that have begun and not ended.
+        runs: the runs that are summarised.
+    """
+
+    label: str
+    agent: str
+    hyperparameters: Mapping[str, Any]
+    planned: int
+    complete: int
+    partial: int
+    runs: tuple[RunResult, ...]
+
+    @property
+    def state(self) -> str:
+        """Empty if every run is complete, else what is there."""
+        if self.complete == self.planned:
+            return ""
+        text = f"{self.complete} of {self.planned} runs"
+        return f"{text}, {self.partial} partial" if self.partial else text
+
+    @functools.cached_property
+    def score(self) -> Estimate | None:
+        """Median over seeds of the best score, with its interval; None without any trial."""
+        return bootstrap([run.best for run in self.runs]) if self.runs else None
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, float]:
+        """Median over seeds of each metric of the best design."""
+        if not self.runs:
+            return {}
+        return {
+            name: float(np.median([run.metrics[name] for run in self.runs]))
+            for name in self.runs[0].metrics
+        }
+
+    @property
+    def times_better(self) -> float | None:
+        """By what factor the default design is beaten; None where a budget is missed.
+
+        The factor of the objective's metric, of the product of its metrics, or of their geometric
+        mean for a Pareto objective.
+        """
+        if self.score is None or self.score.value <= BUDGET_FLOOR + 1:
+            return None
+        return math.exp(self.score.value)
+
+    def median_of(self, quantity: str) -> float:
+        """Returns the median over seeds of a numeric attribute of the runs."""
+        return float(np.median([getattr(run, quantity) for run in self.runs] or [math.nan]))
+
+    @functools.cached_property
+    def curve(self) -> Curve | None:
+        """Best score so far against samples; None without any trial."""
+        return anytime([run.scores for run in self.runs]) if self.runs else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the summary as JSON-ready data."""
+        score = self.score
+        return {
+            "agent": self.label,
+            "method": self.agent,
+            "hyperparameters": dict(self.hyperparameters),
+            "runs": {"planned": self.planned, "complete": self.complete, "partial": self.partial},
+            "best_score": {
+                "median": finite(score.value),
+                "low": finite(score.low),
+                "high": finite(score.high),
+                "by_seed": {str(run.spec.seed): finite(run.best) for run in self.runs},
+            }
+            if score
+            else None,
+            "times_better_than_default": self.times_better,
+            "metrics": {name: finite(value) for name, value in self.metrics.items()},
+            "samples_per_second": finite(self.median_of("samples_per_second")),
+            "agent_seconds": finite(self.median_of("agent_seconds")),
+            "evaluation_seconds": finite(self.median_of("evaluation_seconds")),
+        }
+
+
+@dataclass(frozen=True)
+class TaskResults:
+    """All agents on one task, the best first.
+
+    Attributes:
+        name: the task's readable name.
+        agents: one summary per agent label.
+        best: the run with the best design of all, None without any trial.
+    """
+
+    name: str
+    agents: tuple[AgentSummary, ...]
+    best: RunResult | None
+
+    @functools.cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """Manifest of one of the runs, for what they share."""
+        return self.best.manifest if self.best else {}
+
+    @property
+    def counted(self) -> list[str]:
+        """Names of the objective's metrics, those with a budget last."""
+        if self.best is None:
+            return []
+        objective = self.manifest["task"]["objective"]
+        budgets = [budget["metric"] for budget in objective["budgets"]]
+        return list(dict.fromkeys([*objective["metrics"], *budgets]))
+
+    @property
+    def metrics(self) -> list[dict[str, str]]:
+        """Declarations of the metrics, those of the objective first."""
+        declared = {metric["name"]: metric for metric in self.manifest.get("metrics", ())}
+        return [declared[name] for name in dict.fromkeys([*self.counted, *declared])]
+
+    @property
+    def shown_metrics(self) -> list[str]:
+        """Metrics for a narrow table: those of the objective, then one per further unit."""
+        shown = self.counted
+        units = {metric["unit"] for metric in self.metrics if metric["name"] in shown}
+        for metric in self.metrics:
+            if metric["direction"] != "none" and metric["unit"] not in units and len(shown) < 4:
+                shown.append(metric["name"])
+                units.add(metric["unit"])
+        return shown
+
+    @functools.cached_property
+    def space(self) -> DesignSpace:
+        """The parameters of the task, without its constraints."""
+        return DesignSpace([_parameter(each) for each in self.manifest["parameters"]])
+
+    def design(self, row: Sequence[int]) -> dict[str, Value | None]:
+        """Returns the values of an index row, None for parameters that have no effect in it."""
+        array = np.array([row], np.int64)
+        active = self.space.active(array)[0]
+        values = self.space.decode(array[0])
+        return {
+            name: value if on else None
+            for (name, value), on in zip(values.items(), active, strict=True)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the results as JSON-ready data."""
+        best = None
+        if self.best is not None:
+            best = {
+                "agent": self.best.spec.label,
+                "seed": self.best.spec.seed,
+                "score": finite(self.best.best),
+                "design": self.design(self.best.design),
+                "metrics": {name: finite(value) for name, value in self.best.metrics.items()},
+            }
+        return {
+            "task": self.name,
+            "agents": [summary.to_dict() for summary in self.agents],
+            "best": best,
+            "default": {
+                "design": self.design(self.manifest["default"]),
+                "metrics": self.manifest["reference"],
+            }
+            if self.best
+            else None,
+        }
+
+
+@dataclass(frozen=True)
+class ExperimentResults:
+    """All results of a results folder.
+
+    Attributes:
+        folder: the results folder.
+        experiment: the experiment file's content.
+        tasks: in the order of the experiment.
+    """
+
+    folder: Path
+    experiment: Mapping[str, Any]
+    tasks: tuple[TaskResults, ...]
+
+    @property
+    def planned(self) -> int:
+        """Number of runs of the experiment."""
+        return sum(agent.planned for task in self.tasks for agent in task.agents)
+
+    @property
+    def complete(self) -> int:
+        """Number of complete runs."""
+        return sum(agent.complete for task in self.tasks for agent in task.agents)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the results as JSON-ready data."""
+        return {
+            "name": self.experiment["name"],
+            "runs": {"planned": self.planned, "complete": self.complete},
+            "tasks": [task.to_dict() for task in self.tasks],
+        }
+
+
+def finite(value: float) -> float | None:
+    """Returns the value, None where JSON has no number for it."""
+    return value if math.isfinite(value) else None
+
+
+def _parameter(described: Mapping[str, Any]) -> Parameter:
+    """The inverse of `Parameter.describe`."""
+    when = {parent: tuple(values) for parent, values in described["when"].items()}
+    return Parameter(**{**described, "values": tuple(described["values"]), "when": when})
+
+
+def read_run(root: Path, spec: RunSpec) -> RunResult | None:
+    """Reads one run of a results folder, finished or not; None if it has no trial yet.
+
+    Raises:
+        ValueError: for files that cannot be read.
+    """
+    import polars
+
+    folder = root / spec.folder
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return None
+    try:
+        trials = load_trials(folder)
+        times = load_times(folder)
+    except (OSError, polars.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{folder}: the trials cannot be read ({reason})") from None
+    if len(trials) == 0:
+        return None
+    scores = trials["score"].to_numpy().astype(np.float64)
+    row = trials.row(int(np.argmax(scores)), named=True)
+    names = [metric["name"] for metric in manifest["metrics"]]
+    seconds = [
+        float(times[name].sum()) if name in times.columns else 0.0
+        for name in ("agent_seconds", "evaluation_seconds")
+    ]
+    return RunResult(
+        spec=spec,
+        complete=manifest["status"] == "complete",
+        manifest=manifest,
+        scores=scores,
+        design=tuple(row["design"]),
+        metrics={name: math.nan if row[name] is None else row[name] for name in names},
+        agent_seconds=seconds[0],
+        evaluation_seconds=seconds[1],
+    )
+
+
+def _summary(specs: Sequence[RunSpec], runs: Sequence[RunResult]) -> AgentSummary:
+    complete = tuple(run for run in runs if run.complete)
+    return AgentSummary(
+        label=specs[0].label,
+        agent=specs[0].agent,
+        hyperparameters=specs[0].hyperparameters,
+        planned=len(specs),
+        complete=len(complete),
+        partial=len(runs) - len(complete),
+        runs=complete or tuple(runs),
+    )
+
+
+def _task_results(root: Path, name: str, specs: Sequence[RunSpec]) -> TaskResults:
+    by_label: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        by_label.setdefault(spec.label, []).append(spec)
+    summaries = []
+    read: list[RunResult] = []
+    for group in by_label.values():
+        runs = [run for run in (read_run(root, spec) for spec in group) if run is not None]
+        read += runs
+        summaries.append(_summary(group, runs))
+    summaries.sort(key=lambda each: each.score.value if each.score else -math.inf, reverse=True)
+    return TaskResults(name, tuple(summaries), max(read, key=lambda run: run.best, default=None))
+
+
+def load_results(folder: str | Path) -> ExperimentResults:
+    """Reads a results folder, finished or not.
+
+    Raises:
+        ValueError: if the folder holds no results, or files that cannot be read.
+    """
+    root = Path(folder)
+    specs = read_plan(root)
+    by_task: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        by_task.setdefault(spec.task_name, []).append(spec)
+    experiment = yamlfile.read(root / "experiment.yaml")
+    tasks = [_task_results(root, name, group) for name, group in by_task.items()]
+    return ExperimentResults(root, experiment, tuple(tasks))
