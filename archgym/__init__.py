@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from archgym.registration import register_when_imported
+
 if TYPE_CHECKING:
     from archgym.agent import Agent, agent_names, find_agent, make_agent
     from archgym.cost_model import CostModel, Costs
@@ -83,3 +85,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+register_when_imported()

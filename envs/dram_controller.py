@@ -1,0 +1,230 @@
+"""DRAM memory controller: which policies and buffers serve a program's memory trace best.
+
+The space `archgym2023` is the ten-parameter DRAMSys grid of the 2023 ArchGym study, all 442,368
+designs of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archgym.cost_model import CostModel, Costs, FloatFeatures
+from archgym.environment import Environment, Option
+from archgym.errors import unknown
+from archgym.metric import Budget, Metric, Objective
+from archgym.space import BoolArray, Columns, Constraint, DesignSpace, IntArray, Parameter, Value
+
+if TYPE_CHECKING:
+    from archgym.cost_models.dram import DramSimulator
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+_COUNTS = (1, 2, 4, 8)
+
+PARAMETERS = (
+    Parameter(
+        "PagePolicy",
+        ("Open", "OpenAdaptive", "Closed", "ClosedAdaptive"),
+        "when a row is closed: on a conflict, after each access, or by what waits in the queue",
+        subsystem="page policy",
+    ),
+    Parameter(
+        "Scheduler",
+        ("Fifo", "FrFcfsGrp", "FrFcfs"),
+        "which request of a bank goes next: the oldest, or row hits first (grouped by direction)",
+        subsystem="scheduler",
+    ),
+    Parameter(
+        "SchedulerBuffer",
+        ("Bankwise", "ReadWrite", "Shared"),
+        "whether request buffers are per bank, per direction, or one for all",
+        subsystem="scheduler",
+    ),
+    Parameter(
+        "RequestBufferSize",
+        _SIZES,
+        "entries of each request buffer",
+        unit="requests",
+        subsystem="scheduler",
+        ordered=True,
+    ),
+    Parameter(
+        "RespQueue",
+        ("Fifo", "Reorder"),
+        "whether responses return in the order of service or in the order of requests",
+        subsystem="front end",
+    ),
+    Parameter(
+        "RefreshPolicy",
+        ("NoRefresh", "AllBank"),
+        "whether rows are refreshed; without refresh data is lost",
+        subsystem="refresh",
+    ),
+    Parameter(
+        "RefreshMaxPostponed",
+        _COUNTS,
+        "refreshes that may be postponed while the rank is busy",
+        unit="refreshes",
+        subsystem="refresh",
+        ordered=True,
+        when={"RefreshPolicy": ("AllBank",)},
+    ),
+    Parameter(
+        "RefreshMaxPulledin",
+        _COUNTS,
+        "refreshes that may be pulled in while the rank is idle",
+        unit="refreshes",
+        subsystem="refresh",
+        ordered=True,
+        when={"RefreshPolicy": ("AllBank",)},
+    ),
+    Parameter(
+        "Arbiter",
+        ("Simple", "Fifo", "Reorder"),
+        "how requests reach the controller: handed on, or queued with in- or out-of-order return",
+        subsystem="front end",
+    ),
+    Parameter(
+        "MaxActiveTransactions",
+        _SIZES,
+        "requests in flight that the arbiter allows",
+        unit="requests",
+        subsystem="front end",
+        ordered=True,
+        when={"Arbiter": ("Fifo", "Reorder")},
+    ),
+)
+
+# The predecessor ships this design apart from its NoRefresh, buffer of 1 and one active transaction,
+# which no real controller has; these three take common values.
+DEFAULT: Mapping[str, Value] = {
+    "PagePolicy": "Open",
+    "Scheduler": "Fifo",
+    "SchedulerBuffer": "Bankwise",
+    "RequestBufferSize": 8,
+    "RespQueue": "Fifo",
+    "RefreshPolicy": "AllBank",
+    "RefreshMaxPostponed": 1,
+    "RefreshMaxPulledin": 1,
+    "Arbiter": "Simple",
+    "MaxActiveTransactions": 8,
+}
+
+METRICS = (
+    Metric("read_latency_ns", "ns", "minimise", "mean over reads, arrival to end of data"),
+    Metric("read_latency_p99_ns", "ns", "minimise", "99th percentile over reads"),
+    Metric("total_time_ns", "ns", "minimise", "first arrival to end of the last response"),
+    Metric("bandwidth_gb_per_s", "GB/s", "maximise", "bytes moved per total time"),
+    Metric("power_mw", "mW", "minimise", "energy per total time"),
+    Metric("energy_pj", "pJ", "minimise", "of all devices, from supply currents"),
+    Metric("energy_per_bit_pj", "pJ", "minimise", "energy per bit moved"),
+    Metric("row_hits", "", "none", "requests that found their row open"),
+    Metric("row_misses", "", "none", "requests that found their bank closed"),
+    Metric("row_conflicts", "", "none", "requests that found another row open"),
+    Metric("activates", "", "none", "ACT commands"),
+    Metric("precharges", "", "none", "banks precharged"),
+    Metric("reads", "", "none", "RD and RDA commands"),
+    Metric("writes", "", "none", "WR and WRA commands"),
+    Metric("refreshes", "", "none", "REF commands"),
+)
+
+OBJECTIVES = (
+    Objective("low-latency", ("read_latency_ns",), doc="least mean read latency"),
+    Objective("low-power", ("power_mw",), doc="least average power"),
+    Objective("low-energy", ("energy_pj",), doc="least energy"),
+    Objective("energy-delay", ("energy_pj", "total_time_ns"), doc="least energy-delay product"),
+    Objective("high-bandwidth", ("bandwidth_gb_per_s",), doc="most bandwidth"),
+    Objective(
+        "power-under-latency",
+        ("power_mw",),
+        budgets=(Budget("read_latency_ns", 1.0, relative=True),),
+        doc="least power among designs with no more read latency than the default design",
+    ),
+    Objective(
+        "latency-power",
+        ("read_latency_ns", "power_mw"),
+        pareto=True,
+        doc="trade-off of read latency and power",
+    ),
+)
+
+
+def _refreshed(columns: Columns) -> BoolArray:
+    return np.asarray(columns["RefreshPolicy"] != "NoRefresh")
+
+
+def space_2023(allow_no_refresh: bool) -> DesignSpace:
+    """Returns the 2023 grid; designs without refresh are infeasible unless allowed."""
+    keep_data = Constraint(
+        "row data lost after 64 ms", _refreshed, "a cell must be refreshed within 64 ms (JESD79)"
+    )
+    return DesignSpace(PARAMETERS, () if allow_no_refresh else (keep_data,))
+
+
+class DramController:
+    """The cycle-level DRAM simulator behind the 2023 grid.
+
+    Args:
+        simulator: device and trace.
+        space: the design space.
+        features: description of the trace.
+    """
+
+    def __init__(
+        self, simulator: DramSimulator, space: DesignSpace, features: Mapping[str, float]
+    ) -> None:
+        self.space = space
+        self.metrics: tuple[Metric, ...] = METRICS
+        self.default: Mapping[str, Value] = DEFAULT
+        self.features: FloatFeatures = np.array(list(features.values()), np.float32) * 2 - 1
+        self._simulator = simulator
+
+    def evaluate(self, designs: IntArray) -> Costs:
+        """Simulates every design on the trace; see `archgym.cost_models.dram`."""
+        result = self._simulator.run(self.space.columns(designs))
+        breakdown = {f"energy_pj/{part}": values for part, values in result.energy_pj.items()}
+        breakdown |= {f"stall_cycles/{why}": values for why, values in result.stall_cycles.items()}
+        return Costs({m.name: result.metrics[m.name] for m in METRICS}, breakdown=breakdown)
+
+
+def build(
+    workload: str, clock_ps: int | None, device: str, allow_no_refresh: bool, **_: Any
+) -> CostModel:
+    """Builds the cost model; see `ENVIRONMENT.options` for the arguments."""
+    from archgym.cost_models.dram import DramSimulator, load_device, load_workload
+
+    if not isinstance(allow_no_refresh, bool):
+        raise ValueError(f"allow_no_refresh: {allow_no_refresh!r} is neither true nor false")
+    chosen = load_device(device.removeprefix("file:"))
+    trace = load_workload(workload, clock_ps=clock_ps)
+    return DramController(
+        DramSimulator(chosen, trace), space_2023(allow_no_refresh), trace.features()
+    )
+
+
+def workloads() -> dict[str, str]:
+    """Returns `{name: description}` of the shipped workloads."""
+    from archgym.cost_models.dram.workloads import workloads as known
+
+    return {each.name: f"{each.kind}: {each.description}" for each in known()}
+
+
+ENVIRONMENT = Environment(
+    id="DramController-v0",
+    summary="policies and buffers of a DRAM memory controller for a program's memory trace",
+    build=build,
+    options={
+        "workload": Option("sort", "a shipped trace by name, or file:PATH"),
+        "clock_ps": Option(
+            None, "clock period in ps that a trace file counts in; none: the device's"
+        ),
+        "space": Option("archgym2023", "the design space", ("archgym2023",)),
+        "device": Option("ddr3-1600-1gb-x8", "a device preset by name, or file:PATH"),
+        "fidelity": Option("simulator", "cycle-level simulation", ("simulator",)),
+        "allow_no_refresh": Option(False, "whether designs that lose data count as feasible"),
+    },
+    objectives=OBJECTIVES,
+    workloads=workloads,
+)
