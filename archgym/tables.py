@@ -1,0 +1,264 @@
+"""Tables of the command line: what is installed, what an environment offers, how runs went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archgym.console import number, print_table, score
+
+if TYPE_CHECKING:
+    from archgym.results import AgentSummary, ExperimentResults, TaskResults
+    from archgym.task import Task
+
+KINDS = ("envs", "agents", "workloads", "experiments")
+
+
+def _first_line(text: str | None) -> str:
+    lines = (text or "").strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def _environments() -> list[dict[str, str]]:
+    from archgym.environment import environment_ids, find_environment
+
+    return [{"name": name, "summary": find_environment(name).summary} for name in environment_ids()]
+
+
+def _agents() -> list[dict[str, Any]]:
+    import sys
+
+    from archgym.agent import agent_names, find_agent
+    from archgym.hyperparameters import declared
+
+    listed = []
+    for name in agent_names():
+        agent = find_agent(name)
+        doc = sys.modules[agent.__module__].__doc__
+        listed.append(
+            {
+                "name": name,
+                "summary": _first_line(doc),
+                "hyperparameters": [each.describe() for each in declared(agent).values()],
+            }
+        )
+    return listed
+
+
+def _workloads(environment: str | None) -> list[dict[str, str]]:
+    from archgym.environment import environment_ids, find_environment
+
+    return [
+        {"name": workload, "env": each.id, "summary": summary}
+        for each in map(find_environment, [environment] if environment else environment_ids())
+        for workload, summary in each.workloads().items()
+    ]
+
+
+def _experiments() -> list[dict[str, str]]:
+    from archgym.experiment import bundled_experiments, load_experiment
+
+    return [
+        {"name": name, "summary": load_experiment(name).description}
+        for name in bundled_experiments()
+    ]
+
+
+def listing(kind: str, environment: str | None = None) -> list[dict[str, Any]]:
+    """Returns what is installed of a kind, each with `name` and `summary`.
+
+    Args:
+        kind: one of `KINDS`.
+        environment: for workloads, the environment they are for; None for all.
+
+    Raises:
+        ValueError: for an unknown kind or environment, naming the closest one.
+    """
+    if kind == "workloads":
+        return _workloads(environment)
+    makers = {"envs": _environments, "agents": _agents, "experiments": _experiments}
+    if kind not in makers:
+        from archgym.errors import unknown
+
+        raise unknown("list", kind, KINDS)
+    return list(makers[kind]())
+
+
+def print_listing(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Prints a listing."""
+    columns = [key for key in ("name", "env", "summary") if entries and key in entries[0]]
+    print_table(columns or ["name"], [[entry[key] for key in columns] for entry in entries])
+
+
+def description(task: Task) -> dict[str, Any]:
+    """Returns everything about a task's environment as JSON-ready data."""
+    environment = task.environment
+    return {
+        "env": environment.id,
+        "summary": environment.summary,
+        "task": task.name,
+        "options": [
+            {
+                "name": name,
+                "value": task.options[name],
+                "default": option.default,
+                "choices": list(option.choices),
+                "doc": option.doc,
+            }
+            for name, option in environment.options.items()
+        ],
+        "space": task.space.describe(),
+        "metrics": [metric.describe() for metric in task.metrics],
+        "objectives": [objective.describe() for objective in environment.objectives],
+        "workloads": dict(environment.workloads()),
+        "default": {
+            "design": task.space.decode(task.default),
+            "metrics": task.reference,
+        },
+    }
+
+
+def _condition(when: Mapping[str, Sequence[object]]) -> str:
+    return " and ".join(f"{key} = {'|'.join(map(str, values))}" for key, values in when.items())
+
+
+def _objective(described: Mapping[str, Any]) -> str:
+    text = ", ".join(described["metrics"]) + (" (Pareto)" if described["pareto"] else "")
+    for budget in described["budgets"]:
+        times = " x default" if budget["relative"] else ""
+        text += f", with {budget['metric']} within {budget['limit']}{times}"
+    return text
+
+
+def print_description(told: Mapping[str, Any]) -> None:
+    """Prints what `description` returns."""
+    space = told["space"]
+    print(f"{told['env']}: {told['summary']}\n")
+    size = f"{space['size']:,} designs"
+    if space["canonical_size"] != space["size"]:
+        size += f", {space['canonical_size']:,} of them different"
+    default = told["default"]["design"]
+    print_table(
+        ["parameter", "values", "unit", "default", "subsystem", "when", "meaning"],
+        [
+            [
+                each["name"],
+                " ".join(map(str, each["values"])),
+                each["unit"],
+                default[each["name"]],
+                each["subsystem"],
+                _condition(each["when"]),
+                each["doc"],
+            ]
+            for each in space["parameters"]
+        ],
+        title=f"Design space: {len(space['parameters'])} parameters, {size}",
+    )
+    for rule in space["constraints"]:
+        print(f"constraint: {rule['name']}{': ' if rule['doc'] else ''}{rule['doc']}")
+    print()
+    print_table(
+        ["metric", "unit", "better", "default design", "meaning"],
+        [
+            [
+                each["name"],
+                each["unit"],
+                {"minimise": "low", "maximise": "high", "none": "-"}[each["direction"]],
+                number(told["default"]["metrics"][each["name"]]),
+                each["doc"],
+            ]
+            for each in told["metrics"]
+        ],
+        title=f"Metrics ({told['task']})",
+        right=["default design"],
+    )
+    print()
+    print_table(
+        ["objective", "what counts", "meaning"],
+        [[each["name"], _objective(each), each["doc"]] for each in told["objectives"]],
+        title="Objectives (the first is the default)",
+    )
+    print()
+    print_table(
+        ["option", "default", "choices", "meaning"],
+        [
+            [each["name"], each["default"], " ".join(map(str, each["choices"])), each["doc"]]
+            for each in told["options"]
+        ],
+        title="Options",
+    )
+    print()
+    print_table(["workload", "meaning"], list(told["workloads"].items()), title="Workloads")
+
+
+def result_headers(task: TaskResults) -> list[str]:
+    """Returns the headers of a task's result table."""
+    return [
+        "agent",
+        "best score",
+        "95% interval",
+        "x default",
+        *task.shown_metrics,
+        "samples/s",
+        *(["runs"] if any(agent.state for agent in task.agents) else []),
+    ]
+
+
+def result_row(task: TaskResults, agent: AgentSummary) -> list[str]:
+    """Returns one agent's row of a task's result table, as text."""
+    estimate = agent.score
+    better = agent.times_better
+    return [
+        agent.label,
+        score(estimate.value if estimate else None),
+        f"{score(estimate.low)} to {score(estimate.high)}" if estimate else "-",
+        f"{better:.3g}" if better is not None else "-",
+        *(number(agent.metrics.get(name)) for name in task.shown_metrics),
+        number(agent.median_of("samples_per_second"), 3),
+        *([agent.state or "all"] if any(each.state for each in task.agents) else []),
+    ]
+
+
+def print_results(results: ExperimentResults) -> None:
+    """Prints the result table of every task, the best agent first."""
+    for task in results.tasks:
+        headers = result_headers(task)
+        print_table(
+            headers,
+            [result_row(task, agent) for agent in task.agents],
+            title=task.name,
+            right=[h for h in headers if h not in ("agent", "runs")],
+        )
+        print()
+    print("best score: median over seeds of the best design's score; 0 is the default design.")
+    if results.complete < results.planned:
+        print(f"partial: {results.complete} of {results.planned} runs are complete.")
+
+
+def print_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Prints the checks of a cost model against its references."""
+    words = {True: "pass", False: "FAIL", None: "-"}
+
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{100 * value:.2f}%"
+
+    headers = ["check", "subject", "metric", "n", "exact", "median err", "p95 err", "max err"]
+    headers += ["spearman", "target", "result"]
+    print_table(
+        headers,
+        [
+            [
+                each["check"],
+                each["subject"],
+                each["metric"],
+                each["n"],
+                share(each["exact"]),
+                *(share(each[f"{name}_error"]) for name in ("median", "p95", "max")),
+                number(each["spearman"]),
+                each["target"] or "-",
+                words[each["passed"]],
+            ]
+            for each in checks
+        ],
+        right=["n", "exact", "median err", "p95 err", "max err", "spearman"],
+    )
