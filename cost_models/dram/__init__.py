@@ -1,1 +1,36 @@
-"""TODO."""
+"""Cycle-level DRAM controller and device simulator.
+
+`DramSimulator(device, trace).run(policies)` simulates a batch of controller designs; see
+`docs/cost_models/dram.md` for the model, its sources and how far it agrees with other simulators.
+"""
+
+from archgym.cost_models.dram.devices import DramDevice, device_names, load_device
+from archgym.cost_models.dram.mapping import AddressMapping
+from archgym.cost_models.dram.policy import DEFAULT_POLICY, POLICY_FIELDS, as_policies, policy_row
+from archgym.cost_models.dram.power import DramEnergy
+from archgym.cost_models.dram.simulator import (
+    COMMAND_NAMES,
+    STALL_REASONS,
+    CommandTrace,
+    DramResult,
+    DramSimulator,
+)
+from archgym.cost_models.dram.trace import Trace
+
+__all__ = [
+    "COMMAND_NAMES",
+    "DEFAULT_POLICY",
+    "POLICY_FIELDS",
+    "STALL_REASONS",
+    "AddressMapping",
+    "CommandTrace",
+    "DramDevice",
+    "DramEnergy",
+    "DramResult",
+    "DramSimulator",
+    "Trace",
+    "as_policies",
+    "device_names",
+    "load_device",
+    "policy_row",
+]

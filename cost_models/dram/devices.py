@@ -1,0 +1,364 @@
+"""DRAM devices: organisation, timings and currents, as presets or read from a YAML file."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from archgym.cost_models.dram import cells as c
+
+_FOLDER = Path(__file__).parent / "devices"
+
+
+@dataclass(frozen=True)
+class DramOrganisation:
+    """How a device's storage is laid out; every number is at least 1.
+
+    Attributes:
+        channels: Independent channels.
+        ranks: Ranks per channel.
+        bank_groups: Bank groups per rank (1 where the standard has none).
+        banks_per_group: Banks per bank group.
+        rows: Rows per bank.
+        columns: Columns per row, each as wide as the channel.
+        device_width_bits: Data pins of one device.
+        devices_per_rank: Devices that make up a rank; their widths add up to the channel.
+        burst_length: Beats per access.
+        data_rate: Beats per memory clock (2: double data rate).
+    """
+
+    channels: int
+    ranks: int
+    bank_groups: int
+    banks_per_group: int
+    rows: int
+    columns: int
+    device_width_bits: int
+    devices_per_rank: int
+    burst_length: int
+    data_rate: int
+
+
+@dataclass(frozen=True)
+class DramTiming:
+    """Timing constraints in memory-clock cycles, named as in JEDEC standards.
+
+    `_S` rules hold between bank groups, `_L` rules within one. `tRTW` is RD to WR within a rank,
+    `tRTRS` the gap that the data bus needs between bursts of two ranks.
+    """
+
+    tCL: int
+    tCWL: int
+    tRCD: int
+    tRP: int
+    tRAS: int
+    tRC: int
+    tRTP: int
+    tWR: int
+    tCCD_S: int
+    tCCD_L: int
+    tRRD_S: int
+    tRRD_L: int
+    tWTR_S: int
+    tWTR_L: int
+    tFAW: int
+    tRTW: int
+    tRTRS: int
+    tRFC: int
+    tREFI: int
+    tCKE: int
+    tCKESR: int
+    tXP: int
+    tXPDLL: int
+    tXS: int
+    tXSDLL: int
+
+
+@dataclass(frozen=True)
+class DramCurrents:
+    """Supply currents of one device in mA, named as in the data sheets (JEDEC IDD conditions)."""
+
+    IDD0: float
+    IDD2N: float
+    IDD2P0: float
+    IDD2P1: float
+    IDD3N: float
+    IDD3P0: float
+    IDD3P1: float
+    IDD4R: float
+    IDD4W: float
+    IDD5: float
+    IDD6: float
+
+
+@dataclass(frozen=True)
+class DramDevice:
+    """A DRAM device as the controller sees it.
+
+    Attributes:
+        name: Name of the preset, or of the user's own device.
+        standard: JEDEC family, e.g. `DDR4`.
+        source: Where the figures come from.
+        organisation: Storage layout.
+        tCK_ps: Memory-clock period in picoseconds.
+        timing: Constraints in memory-clock cycles.
+        current_ma: Currents of one device in mA.
+        vdd_v: Supply voltage in volts.
+        mapping: Default address mapping, see `AddressMapping.parse`.
+
+    Raises:
+        ValueError: If a figure is impossible; the message names the field and the rule.
+    """
+
+    name: str
+    standard: str
+    source: str
+    organisation: DramOrganisation
+    tCK_ps: int
+    timing: DramTiming
+    current_ma: DramCurrents
+    vdd_v: float
+    mapping: str
+
+    def __post_init__(self) -> None:
+        for section in (self.organisation, self.timing):
+            for field in fields(section):
+                self._require_integer(f"{_SECTION[type(section)]}.{field.name}", section)
+        for name, value in (("tCK_ps", self.tCK_ps), ("vdd_v", self.vdd_v)):
+            if not value > 0:
+                raise ValueError(f"device {self.name!r}: {name} is {value}, must be positive")
+        self._check_organisation()
+        self._check_timing()
+        self._check_currents()
+
+    def _require_integer(self, path: str, section: DramOrganisation | DramTiming) -> None:
+        value = getattr(section, path.split(".")[1])
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"device {self.name!r}: {path} is {value!r}, must be an integer of at least 1"
+            )
+
+    def _check_organisation(self) -> None:
+        for name in ("ranks", "bank_groups", "banks_per_group", "rows", "columns", "burst_length"):
+            value = getattr(self.organisation, name)
+            if value & (value - 1):
+                raise ValueError(
+                    f"device {self.name!r}: organisation.{name} is {value}, must be a power of two"
+                )
+        if self.organisation.burst_length % self.organisation.data_rate:
+            raise ValueError(
+                f"device {self.name!r}: organisation.burst_length is "
+                f"{self.organisation.burst_length}, must be a multiple of data_rate "
+                f"{self.organisation.data_rate}"
+            )
+        if self.organisation.columns < self.organisation.burst_length:
+            raise ValueError(
+                f"device {self.name!r}: organisation.columns is {self.organisation.columns}, must "
+                f"hold a burst of {self.organisation.burst_length}"
+            )
+
+    def _check_timing(self) -> None:
+        t = self.timing
+        burst = self.burst_cycles
+        rules = (
+            ("tRC", t.tRC, "tRAS + tRP", t.tRAS + t.tRP),
+            ("tRAS", t.tRAS, "tRCD", t.tRCD),
+            ("tCCD_S", t.tCCD_S, "the burst", burst),
+            ("tCCD_L", t.tCCD_L, "tCCD_S", t.tCCD_S),
+            ("tRRD_L", t.tRRD_L, "tRRD_S", t.tRRD_S),
+            ("tWTR_L", t.tWTR_L, "tWTR_S", t.tWTR_S),
+            ("tFAW", t.tFAW, "tRRD_S", t.tRRD_S),
+            ("tRTW", t.tRTW, "tCL + burst - tCWL", t.tCL + burst - t.tCWL),
+            ("tREFI", t.tREFI, "tRFC + tRP + 1", t.tRFC + t.tRP + 1),
+        )
+        for name, value, rule, least in rules:
+            if value < least:
+                raise ValueError(
+                    f"device {self.name!r}: timing.{name} is {value}, must be at least {rule} = "
+                    f"{least}"
+                )
+
+    def _check_currents(self) -> None:
+        i = self.current_ma
+        for field in fields(i):
+            value = getattr(i, field.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+                raise ValueError(
+                    f"device {self.name!r}: current_ma.{field.name} is {value!r}, must be a number "
+                    f"of at least 0"
+                )
+        for name, base in (
+            ("IDD0", "IDD3N"),
+            ("IDD4R", "IDD3N"),
+            ("IDD4W", "IDD3N"),
+            ("IDD5", "IDD3N"),
+            ("IDD3N", "IDD2N"),
+        ):
+            if getattr(i, name) < getattr(i, base):
+                raise ValueError(
+                    f"device {self.name!r}: current_ma.{name} is {getattr(i, name)}, must be at "
+                    f"least {base} = {getattr(i, base)}"
+                )
+
+    @property
+    def burst_cycles(self) -> int:
+        """Memory-clock cycles of one burst on the data bus."""
+        return self.organisation.burst_length // self.organisation.data_rate
+
+    @property
+    def channel_bytes(self) -> int:
+        """Bytes that the channel moves per beat."""
+        return self.organisation.device_width_bits * self.organisation.devices_per_rank // 8
+
+    @property
+    def request_bytes(self) -> int:
+        """Bytes that one access moves."""
+        return self.channel_bytes * self.organisation.burst_length
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Bytes of all channels together."""
+        o = self.organisation
+        banks = o.channels * o.ranks * o.bank_groups * o.banks_per_group
+        return banks * o.rows * o.columns * self.channel_bytes
+
+    @property
+    def banks_per_channel(self) -> int:
+        """Banks of all ranks of a channel."""
+        o = self.organisation
+        return o.ranks * o.bank_groups * o.banks_per_group
+
+    @property
+    def peak_bandwidth_gb_per_s(self) -> float:
+        """Bandwidth of all channels' data buses, in 10^9 bytes per second."""
+        beats_per_ns = self.organisation.data_rate * 1000.0 / self.tCK_ps
+        return self.organisation.channels * self.channel_bytes * beats_per_ns
+
+    def timing_vector(self) -> NDArray[np.int64]:
+        """The kernels' timing vector, in the order of `cells`."""
+        t = self.timing
+        burst = self.burst_cycles
+        vector = np.zeros(c.TIMINGS, np.int64)
+        for index, value in (
+            (c.T_CL, t.tCL),
+            (c.T_CWL, t.tCWL),
+            (c.T_BURST, burst),
+            (c.T_RCD, t.tRCD),
+            (c.T_RP, t.tRP),
+            (c.T_RAS, t.tRAS),
+            (c.T_RC, t.tRC),
+            (c.T_RTP, t.tRTP),
+            (c.T_WR_PRE, t.tCWL + burst + t.tWR),
+            (c.T_CCD_S, t.tCCD_S),
+            (c.T_CCD_L, t.tCCD_L),
+            (c.T_RRD_S, t.tRRD_S),
+            (c.T_RRD_L, t.tRRD_L),
+            (c.T_WR_RD_S, t.tCWL + burst + t.tWTR_S),
+            (c.T_WR_RD_L, t.tCWL + burst + t.tWTR_L),
+            (c.T_RD_WR, t.tRTW),
+            (c.T_RD_RD_RANK, burst + t.tRTRS),
+            (c.T_RD_WR_RANK, t.tCL + burst + t.tRTRS - t.tCWL),
+            (c.T_WR_RD_RANK, t.tCWL + burst + t.tRTRS - t.tCL),
+            (c.T_WR_WR_RANK, burst + t.tRTRS),
+            (c.T_FAW, t.tFAW),
+            (c.T_RFC, t.tRFC),
+            (c.T_REFI, t.tREFI),
+        ):
+            vector[index] = value
+        return vector
+
+    def geometry_vector(self) -> NDArray[np.int64]:
+        """The kernels' geometry vector: ranks, bank groups per rank, banks per bank group."""
+        o = self.organisation
+        return np.array([o.ranks, o.bank_groups, o.banks_per_group], np.int64)
+
+
+_SECTION: dict[type, str] = {
+    DramOrganisation: "organisation",
+    DramTiming: "timing",
+    DramCurrents: "current_ma",
+}
+
+
+def device_names() -> tuple[str, ...]:
+    """Names of the presets, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+
+
+def load_device(name: str | os.PathLike[str]) -> DramDevice:
+    """Load a preset by name, or a device from a YAML file of the presets' form by path.
+
+    Args:
+        name: A name of `device_names()`, or a path that ends in `.yaml` or `.yml`.
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: If there is no such preset or file, a field is missing, unknown or impossible.
+    """
+    text = os.fspath(name)
+    path = Path(text)
+    if path.suffix not in (".yaml", ".yml"):
+        if text not in device_names():
+            close = difflib.get_close_matches(text, device_names(), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"device {text!r} is unknown, allowed are {', '.join(device_names())} and paths of "
+                f".yaml files{hint}"
+            )
+        path = _FOLDER / f"{text}.yaml"
+    if not path.is_file():
+        raise ValueError(f"device file {text!r} does not exist")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"device file {text!r} is not YAML: {_one_line(error)}") from None
+    return _build(data, text)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _build(data: Any, where: str) -> DramDevice:
+    values = _fields(data, DramDevice, where, "")
+    for key, section in (
+        ("organisation", DramOrganisation),
+        ("timing", DramTiming),
+        ("current_ma", DramCurrents),
+    ):
+        values[key] = section(**_fields(values[key], section, where, f"{key}."))
+    for key in ("name", "standard", "source", "mapping"):
+        if not isinstance(values[key], str):
+            raise ValueError(f"device file {where!r}: {key} is {values[key]!r}, must be text")
+    for key, kind in (("tCK_ps", int), ("vdd_v", (int, float))):
+        if isinstance(values[key], bool) or not isinstance(values[key], kind):
+            raise ValueError(f"device file {where!r}: {key} is {values[key]!r}, must be a number")
+    return DramDevice(**values)
+
+
+def _fields(data: Any, section: type, where: str, prefix: str) -> dict[str, Any]:
+    """Check that `data` is a mapping with exactly the fields of `section`."""
+    allowed = [field.name for field in fields(section)]
+    if not isinstance(data, dict):
+        raise ValueError(
+            f"device file {where!r}: {prefix.rstrip('.') or 'the document'} must be a mapping with "
+            f"{', '.join(allowed)}"
+        )
+    for key in data:
+        if key not in allowed:
+            close = difflib.get_close_matches(str(key), allowed, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"device file {where!r}: unknown field {prefix}{key}{hint}")
+    for key in allowed:
+        if key not in data:
+            raise ValueError(f"device file {where!r}: field {prefix}{key} is missing")
+    return dict(data)

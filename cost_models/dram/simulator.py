@@ -1,0 +1,284 @@
+"""The DRAM simulator: a device, a trace, and batches of controller designs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from archgym.cost_models.dram import cells as c
+from archgym.cost_models.dram.batch import simulate_batch
+from archgym.cost_models.dram.devices import DramDevice
+from archgym.cost_models.dram.mapping import AddressMapping, require_capacity
+from archgym.cost_models.dram.policy import IntArray, as_policies
+from archgym.cost_models.dram.power import DramEnergy, FloatArray, energy
+from archgym.cost_models.dram.trace import Trace
+
+COMMAND_NAMES = {
+    c.ACT: "ACT",
+    c.RD: "RD",
+    c.WR: "WR",
+    c.PRE: "PRE",
+    c.RDA: "RDA",
+    c.WRA: "WRA",
+    c.PREAB: "PREA",
+    c.REFAB: "REF",
+}
+"""Names of the command codes in `CommandTrace.command`."""
+
+STALL_REASONS = ("command", "refresh", "bank", "data_bus", "activation", "no_request")
+"""What each cycle went to, in the order of `DramResult.stall_cycles`; see there."""
+
+_NO_LATENCY = np.empty(0, np.int64)
+_NO_COMMANDS = np.empty((0, 5), np.int64)
+# Chunks that one thread takes at a time: few enough to amortise the call, many enough to balance.
+_DESIGNS_PER_TASK = 8
+
+
+@dataclass(frozen=True)
+class DramResult:
+    """What the simulator says about n designs; arrays `(n,)`, in the order of the designs.
+
+    Attributes:
+        total_time_ns: From time 0 of the trace to the last response.
+        read_latency_ns: Mean over reads, from arrival in the trace to the last beat of data; NaN if
+            the trace has no reads.
+        read_latency_p99_ns: 99th percentile of the same (nearest rank, exact); NaN without reads.
+        read_latency_from_accept_ns: Mean over reads from the entry into the controller's buffers;
+            it hides the wait before a full buffer, so it is not for comparing designs.
+        bandwidth_gb_per_s: Bytes moved / total time, 10^9 bytes per second; 0 without requests.
+        power_mw: Total energy / total time; 0 without requests.
+        energy_pj: Energy of all devices over the total time.
+        energy_per_bit_pj: Energy per bit moved; NaN without requests.
+        row_hits: Requests whose first command was their RD or WR: the row was open.
+        row_misses: Requests whose first command was an ACT: the bank was precharged.
+        row_conflicts: Requests whose first command was a PRE: another row was open.
+        n_act: ACT commands.
+        n_pre: Banks precharged, by PRE, by RDA and WRA, or by PREA of an open bank.
+        n_rd: RD and RDA commands.
+        n_wr: WR and WRA commands.
+        n_ref: REF commands.
+        energy: Parts of the energy in pJ.
+        stall_cycles: int64 `(n, 6)`: how many of the total memory cycles (summed over channels, to
+            the last response) went to what, see `STALL_REASONS`. `command`: a command was issued.
+            The others count cycles without one, by what held the next command back: `refresh` (the
+            banks wait for one, or tRFC runs), `bank` (tRCD, tRP, tRAS, tRC, tRTP, tWR of its own
+            bank), `data_bus` (tCCD, tWTR, tRTW, tRTRS), `activation` (tRRD, tFAW), or `no_request`:
+            the buffers were empty.
+    """
+
+    total_time_ns: FloatArray
+    read_latency_ns: FloatArray
+    read_latency_p99_ns: FloatArray
+    read_latency_from_accept_ns: FloatArray
+    bandwidth_gb_per_s: FloatArray
+    power_mw: FloatArray
+    energy_pj: FloatArray
+    energy_per_bit_pj: FloatArray
+    row_hits: IntArray
+    row_misses: IntArray
+    row_conflicts: IntArray
+    n_act: IntArray
+    n_pre: IntArray
+    n_rd: IntArray
+    n_wr: IntArray
+    n_ref: IntArray
+    energy: DramEnergy
+    stall_cycles: IntArray
+
+
+@dataclass(frozen=True)
+class CommandTrace:
+    """DRAM commands in the order of issue, per channel; int64 arrays of one length.
+
+    `row` and `column` are those of the request the command serves; rank-wide commands (PREA, REF)
+    have -1 there and in `bankgroup` and `bank`. Codes of `command` are those of `COMMAND_NAMES`.
+    """
+
+    cycle: IntArray
+    command: IntArray
+    rank: IntArray
+    bankgroup: IntArray
+    bank: IntArray
+    row: IntArray
+    column: IntArray
+    channel: IntArray
+
+
+class DramSimulator:
+    """Simulates batches of controller designs on one device and one trace.
+
+    Args:
+        device: The DRAM device.
+        trace: Requests; every one moves `device.request_bytes` bytes.
+        mapping: Address mapping, by default the device's.
+        threads: Threads that share a batch; by default `NUMBA_NUM_THREADS` of the environment,
+            else the machine's CPU count.
+
+    Raises:
+        ValueError: If an address is beyond the device, the mapping does not fit it, or the number
+            of threads is not positive.
+    """
+
+    def __init__(
+        self,
+        device: DramDevice,
+        trace: Trace,
+        *,
+        mapping: AddressMapping | None = None,
+        threads: int | None = None,
+    ) -> None:
+        require_capacity(trace.address, device, trace.name)
+        mapping = AddressMapping.parse(device.mapping) if mapping is None else mapping
+        mapping.check(device)
+        self.device = device
+        self.trace = trace
+        self.mapping = mapping
+        self._threads = _thread_count(threads)
+        o = device.organisation
+        place = mapping.decode(trace.address)
+        # Channels are simulated one after another, so each has its requests side by side.
+        self._order = np.argsort(place.channel, kind="stable")
+        bank = (place.rank * o.bank_groups + place.bankgroup) * o.banks_per_group + place.bank
+        counts = np.bincount(place.channel, minlength=o.channels)
+        self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        self._arguments = (
+            np.ascontiguousarray(_arrival_cycles(trace, device)[self._order]),
+            np.ascontiguousarray(bank[self._order]),
+            np.ascontiguousarray(place.row[self._order]),
+            np.ascontiguousarray(place.column[self._order]),
+            np.ascontiguousarray(trace.is_write[self._order].astype(np.int64)),
+            self._starts,
+            trace.max_outstanding_reads or 0,
+            device.geometry_vector(),
+            device.timing_vector(),
+        )
+
+    def run(self, policies: ArrayLike | Mapping[str, ArrayLike]) -> DramResult:
+        """Simulate designs.
+
+        Args:
+            policies: Designs, see `policy.as_policies`.
+
+        Returns:
+            Metrics per design; the same for every order of designs and number of threads.
+
+        Raises:
+            ValueError: If a policy value is not allowed.
+        """
+        rows = as_policies(policies)
+        outputs = np.zeros((rows.shape[0], c.OUTPUTS), np.int64)
+        starts = range(0, rows.shape[0], _DESIGNS_PER_TASK)
+
+        def work(start: int) -> None:
+            part = slice(start, start + _DESIGNS_PER_TASK)
+            simulate_batch(*self._arguments, rows[part], _NO_LATENCY, _NO_COMMANDS, outputs[part])
+
+        threads = min(self._threads, len(starts))
+        if threads <= 1:
+            for start in starts:
+                work(start)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(work, starts):
+                    pass
+        return self._result(outputs)
+
+    def latencies(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> FloatArray:
+        """Latency of every request, arrival to last data, in ns `(requests,)`, of one design."""
+        latency = np.zeros(self.trace.cycle.size, np.int64)
+        self._run_one(policy, latency, _NO_COMMANDS)
+        in_trace_order = np.empty_like(latency)
+        in_trace_order[self._order] = latency
+        return in_trace_order * (self.device.tCK_ps / 1000.0)
+
+    def command_trace(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> CommandTrace:
+        """Every DRAM command that one design issues."""
+        count = int(self._run_one(policy, _NO_LATENCY, _NO_COMMANDS)[c.O_COMMANDS])
+        commands = np.zeros((count, 5), np.int64)
+        self._run_one(policy, _NO_LATENCY, commands)
+        o = self.device.organisation
+        cycle, command, bank, row, column = commands.T
+        of_rank = command >= c.PREAB
+        per_rank = o.bank_groups * o.banks_per_group
+        channel = np.cumsum(np.diff(cycle, prepend=0) < 0)
+        return CommandTrace(
+            cycle=cycle,
+            command=command,
+            rank=bank // per_rank,
+            bankgroup=np.where(of_rank, -1, bank % per_rank // o.banks_per_group),
+            bank=np.where(of_rank, -1, bank % o.banks_per_group),
+            row=row,
+            column=column,
+            channel=channel,
+        )
+
+    def _run_one(
+        self, policy: ArrayLike | Mapping[str, ArrayLike], latency: IntArray, commands: IntArray
+    ) -> IntArray:
+        rows = as_policies(policy if isinstance(policy, Mapping) else np.atleast_2d(policy))
+        if rows.shape[0] != 1:
+            raise ValueError(f"policy holds {rows.shape[0]} designs, must hold one")
+        outputs = np.zeros((1, c.OUTPUTS), np.int64)
+        simulate_batch(*self._arguments, rows, latency, commands, outputs)
+        return outputs[0]
+
+    def _result(self, outputs: IntArray) -> DramResult:
+        ns = self.device.tCK_ps / 1000.0
+        cycles = outputs[:, c.O_CYCLES]
+        time_ns = cycles * ns
+        parts = energy(self.device, outputs, cycles)
+        total_pj = parts.total
+        reads = outputs[:, c.O_READS]
+        moved = float(self.trace.cycle.size * self.device.request_bytes)
+        return DramResult(
+            total_time_ns=time_ns,
+            read_latency_ns=_ratio(outputs[:, c.O_LATENCY] * ns, reads, np.nan),
+            read_latency_p99_ns=np.where(reads > 0, outputs[:, c.O_LATENCY_P99] * ns, np.nan),
+            read_latency_from_accept_ns=_ratio(
+                outputs[:, c.O_LATENCY_ACCEPTED] * ns, reads, np.nan
+            ),
+            bandwidth_gb_per_s=_ratio(np.full_like(time_ns, moved), time_ns, 0.0),
+            power_mw=_ratio(total_pj, time_ns, 0.0),
+            energy_pj=total_pj,
+            energy_per_bit_pj=total_pj / (8.0 * moved) if moved else np.full_like(time_ns, np.nan),
+            row_hits=outputs[:, c.O_HITS].copy(),
+            row_misses=outputs[:, c.O_MISSES].copy(),
+            row_conflicts=outputs[:, c.O_CONFLICTS].copy(),
+            n_act=outputs[:, c.O_ACT].copy(),
+            n_pre=outputs[:, c.O_PRE].copy(),
+            n_rd=outputs[:, c.O_RD].copy(),
+            n_wr=outputs[:, c.O_WR].copy(),
+            n_ref=outputs[:, c.O_REF].copy(),
+            energy=parts,
+            stall_cycles=outputs[:, c.O_STALL : c.O_STALL + c.STALLS].copy(),
+        )
+
+
+def _arrival_cycles(trace: Trace, device: DramDevice) -> IntArray:
+    """First memory cycle at or after each arrival, so that no request is seen early."""
+    if trace.clock_ps is None:
+        return trace.cycle
+    picoseconds = trace.cycle * trace.clock_ps
+    cycles: IntArray = -(-picoseconds // device.tCK_ps)
+    return cycles
+
+
+def _ratio(numerator: FloatArray, denominator: NDArray[np.generic], empty: float) -> FloatArray:
+    """Elementwise ratio, `empty` where the denominator is 0."""
+    result = np.full(numerator.shape, empty)
+    np.divide(numerator, denominator, out=result, where=denominator > 0)
+    return result
+
+
+def _thread_count(threads: int | None) -> int:
+    if threads is not None:
+        if threads < 1:
+            raise ValueError(f"threads is {threads}, must be at least 1")
+        return threads
+    setting = os.environ.get("NUMBA_NUM_THREADS", "")
+    return int(setting) if setting.isdigit() and int(setting) > 0 else os.cpu_count() or 1
