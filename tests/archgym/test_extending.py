@@ -1,0 +1,35 @@
+"""The example environment of the docs works as written."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import archgym
+from archgym.task import Task
+from archgym.testing.environments import check_cost_model, check_environment
+
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+
+
+@pytest.fixture(scope="module")
+def environment() -> archgym.Environment:
+    code = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    scope: dict[str, object] = {}
+    exec(code.group(1), scope)
+    return scope["ENVIRONMENT"]
+
+
+@pytest.mark.parametrize("objective", ["fast", "fast-and-small"])
+def test_example_passes_the_kits(environment: archgym.Environment, objective: str) -> None:
+    options = environment.resolve({})
+    task = Task(
+        environment, options, environment.objective(objective), environment.build(**options)
+    )
+    check_cost_model(task)
+    check_environment(task)
+    result = archgym.search(task, budget=30)
+    assert result.best.score > 0
+    assert not task.evaluate(
+        task.space.encode({"sets": 512, "ways": 8, "prefetcher": "none"})
+    ).feasible[0]
