@@ -26,8 +26,9 @@ class Recipe:
         prepare: Writes the input files into a folder.
         version: Command that prints the program's version in its first line.
         skip: Memory requests to leave out: start-up and reading of input.
-        ns_per_instruction: Time scale. Where it is less than a core needs for an instruction, the
-            trace stands for several cores that do the same kind of work, so that memory is loaded.
+        ns_per_instruction: Time scale, set so that the mean demand is 2 to 9 GB/s. Below about 0.2
+            the trace stands for several cores that do the same kind of work; above, for a core
+            that waits for memory.
     """
 
     description: str
@@ -154,16 +155,16 @@ RECIPES: dict[str, Recipe] = {
         ("xz", "-6", "-T1", "-k", "-c", "text.txt"),
         _xz_input,
         ("xz", "--version"),
-        skip=100_000,
-        ns_per_instruction=0.1,
+        skip=250_000,
+        ns_per_instruction=0.03,
     ),
     "bzip2": Recipe(
         "bzip2 -9: block sorting (Burrows-Wheeler) of text in 900 kB blocks",
         ("bzip2", "-9", "-k", "-c", "text.txt"),
         _bzip2_input,
         ("bzip2", "--version"),
-        skip=400_000,
-        ns_per_instruction=0.1,
+        skip=640_000,
+        ns_per_instruction=0.3,
     ),
     "sqlite": Recipe(
         "SQLite: join of 150,000 rows by primary key, grouped and summed",
@@ -202,8 +203,8 @@ RECIPES: dict[str, Recipe] = {
             "-c",
             "import numpy, sys; print(sys.version.split()[0], 'NumPy', numpy.__version__)",
         ),
-        skip=100_000,
-        ns_per_instruction=0.1,
+        skip=3_000_000,
+        ns_per_instruction=1.2,
     ),
 }
 """The shipped traces of real programs, by name."""

@@ -90,7 +90,11 @@ def test_a_long_walk_of_stores_writes_every_line_back_but_those_cached():
 
 @pytest.mark.parametrize(
     ("size", "ways", "message"),
-    [(1000, 2, "positive multiple of ways x 64"), (3 * 64, 1, "power of two, got 3"), (64, 0, "with ways=0")],
+    [
+        (1000, 2, "positive multiple of ways x 64"),
+        (3 * 64, 1, "power of two, got 3"),
+        (64, 0, "with ways=0"),
+    ],
 )
 def test_refuses_caches_that_do_not_exist(size, ways, message):
     with pytest.raises(ValueError, match=message):
