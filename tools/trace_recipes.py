@@ -151,7 +151,7 @@ RECIPES: dict[str, Recipe] = {
         ns_per_instruction=0.4,
     ),
     "xz": Recipe(
-        "xz -6: match finding (hash chains, binary trees) over 6 MB of text",
+        "xz -6: match finding (hash chains, binary trees) over 7 MB of text",
         ("xz", "-6", "-T1", "-k", "-c", "text.txt"),
         _xz_input,
         ("xz", "--version"),
