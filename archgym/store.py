@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _IDENTITY = ("format", "task", "agent", "hyperparameters", "seed", "budget", "space")
 """Manifest fields that must agree for a run to be resumed."""
+_TRIAL_FIELDS = ("sample", "design", "score", "feasible", "violations")
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -65,12 +66,16 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
         ) from None
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _to_json(value: float) -> float | str | None:
+    """Returns a number as strict JSON can hold it: NaN as null, infinities as texts."""
+    if np.isfinite(value):
+        return value
+    return None if np.isnan(value) else str(value)
 
 
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
+def _from_json(value: float | str | None) -> float:
+    """The inverse of `_to_json`."""
+    return np.nan if value is None else float(value)
 
 
 class TrialStore:
@@ -138,11 +143,11 @@ class TrialStore:
                 )
         template = task.evaluate(np.zeros((0, len(task.space)), np.int64))
         metrics = {
-            name: np.array([_number(trial["metrics"][name]) for trial in trials])
+            name: np.array([_from_json(trial["metrics"][name]) for trial in trials])
             for name in template.metrics
         }
         breakdown = {
-            name: np.array([_number(trial["breakdown"][name]) for trial in trials])
+            name: np.array([_from_json(trial["breakdown"][name]) for trial in trials])
             for name in template.breakdown
         }
         violations = {
@@ -211,11 +216,11 @@ def trial_records(evaluation: Evaluation, first: int = 0) -> list[dict[str, Any]
         {
             "sample": first + i + 1,
             "design": design,
-            "score": _finite(scores[i]),
+            "score": _to_json(scores[i]),
             "feasible": bool(evaluation.feasible[i]),
             "violations": list(evaluation.violated(i)),
             **{
-                group: {name: _finite(values[i]) for name, values in named.items()}
+                group: {name: _to_json(values[i]) for name, values in named.items()}
                 for group, named in columns.items()
             },
         }
@@ -281,24 +286,19 @@ def load_trials(path: Path) -> polars.DataFrame:
     if manifest["status"] == "complete":
         return polars.read_parquet(path / "trials.parquet")
     lines = _read_lines(path / "trials.jsonl")
-    rows = [
-        {
-            **{
-                name: line[name] for name in ("sample", "design", "score", "feasible", "violations")
-            },
-            **line["metrics"],
-            **line["breakdown"],
-        }
-        for line in lines
-    ]
-    frame = polars.DataFrame(rows, infer_schema_length=None)
-    if rows:
-        width = len(rows[0]["design"])
-        frame = frame.with_columns(
-            polars.col("design").cast(polars.Array(polars.Int64, width)),
-            polars.col("score").cast(polars.Float64).fill_null(float("-inf")),
-        )
-    return frame
+    if not lines:
+        return polars.DataFrame()
+    data: dict[str, Any] = {name: [line[name] for line in lines] for name in _TRIAL_FIELDS}
+    data["score"] = [_from_json(score) for score in data["score"]]
+    for group in ("metrics", "breakdown"):
+        for name in lines[0][group]:
+            data[name] = [_from_json(line[group][name]) for line in lines]
+    width = len(lines[0]["design"])
+    types = {
+        "design": polars.Array(polars.Int64, width),
+        "violations": polars.List(polars.String),
+    }
+    return polars.DataFrame(data, schema_overrides=types)
 
 
 def load_times(path: Path) -> polars.DataFrame:
