@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archgym.evaluator import Evaluator
     from archgym.hyperparameters import Choice, Range
     from archgym.metric import Budget, Metric, Objective
-    from archgym.search import SearchResult, search
+    from archgym.run import SearchResult, search
     from archgym.space import Constraint, DesignSpace, Parameter
     from archgym.store import TrialStore, load_times, load_trials
     from archgym.task import Evaluation, Task, make_task
@@ -36,7 +36,8 @@ _HOME = {
     "evaluator": ("Evaluator",),
     "hyperparameters": ("Choice", "Range"),
     "metric": ("Budget", "Metric", "Objective"),
-    "search": ("SearchResult", "search"),
+    # Not called `search`: a submodule of that name would take the place of the function.
+    "run": ("SearchResult", "search"),
     "space": ("Constraint", "DesignSpace", "Parameter"),
     "store": ("TrialStore", "load_times", "load_trials"),
     "task": ("Evaluation", "Task", "make_task"),

@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 
 from archgym.plan import RunSpec
-from archgym.search import search
+from archgym.run import search
 from archgym.task import Task, make_task
 
 THREAD_LIMITS = {
