@@ -29,49 +29,45 @@ def _plotted(values: np.ndarray[Any, Any]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values.round(6).tolist()]
 
 
-def _band(curve_low: list[float | None], curve_high: list[float | None], x: list[int]) -> Any:
-    """Returns the outline of the band between two curves, where both are known."""
-    known = [
-        (sample, low, high)
-        for sample, low, high in zip(x, curve_low, curve_high, strict=True)
-        if low is not None and high is not None
-    ]
-    back = known[::-1]
-    return [s for s, _, _ in known + back], [h for _, _, h in known] + [v for _, v, _ in back]
-
-
 def _traces(agent: AgentSummary, place: int) -> list[dict[str, Any]]:
     """Returns one agent's median line and quartile band."""
     curve = agent.curve
     if curve is None:
         return []
     colour = PALETTE[place % len(PALETTE)]
-    x = curve.samples.tolist()
-    band_x, band_y = _band(_plotted(curve.low), _plotted(curve.high), x)
     visible: bool | str = True if place < _VISIBLE_CURVES else "legendonly"
     # Plotly reads some HTML in names, so they are escaped for it as well.
-    name = html.escape(agent.label)
-    shared = {"legendgroup": str(place), "visible": visible, "name": name}
+    shared = {
+        "legendgroup": str(place),
+        "visible": visible,
+        "name": html.escape(agent.label),
+        "mode": "lines",
+    }
+    # The best so far only changes at a sample, hence steps.
     line = {"color": colour, "width": 2, "dash": _DASHES[place // len(PALETTE) % len(_DASHES)]}
+    edge = {
+        **shared,
+        "line": {"width": 0, "shape": "hv"},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    known = np.isfinite(curve.low) & np.isfinite(curve.high)
+    x = curve.samples[known].tolist()
     return [
+        {**edge, "x": x, "y": _plotted(curve.low[known])},
         {
-            **shared,
-            "x": band_x,
-            "y": band_y,
-            "mode": "lines",
-            "fill": "toself",
-            "fillcolor": f"rgba({red},{green},{blue},0.16)",
-            "line": {"width": 0},
-            "hoverinfo": "skip",
-            "showlegend": False,
+            **edge,
+            "x": x,
+            "y": _plotted(curve.high[known]),
+            "fill": "tonexty",
+            "fillcolor": f"rgba({red},{green},{blue},0.22)",
         },
         {
             **shared,
-            "x": x,
+            "x": curve.samples.tolist(),
             "y": _plotted(curve.middle),
-            "mode": "lines",
-            "line": line,
+            "line": {**line, "shape": "hv"},
             "hovertemplate": "%{y:.3f} after %{x} samples",
         },
     ]

@@ -132,6 +132,7 @@ def run_experiment(
         except KeyboardInterrupt:
             interrupted = True
         complete = len(specs) - len(pending) + ended - len(failures)
+        failures.sort(key=lambda each: specs.index(each[0]))
         return Outcome(root, len(specs), complete, tuple(failures), interrupted)
 
 

@@ -19,7 +19,7 @@ _FLOAT = re.compile(
 )
 _SCALARS = (
     ("bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), "tTfF"),
-    ("int", re.compile(r"^[-+]?(0|[1-9][0-9]*)$|^0x[0-9a-fA-F]+$"), "-+0123456789"),
+    ("int", re.compile(r"^[-+]?[0-9]+$|^0x[0-9a-fA-F]+$"), "-+0123456789"),
     ("float", _FLOAT, "-+.0123456789"),
     ("null", re.compile(r"^(~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
     ("merge", re.compile(r"^<<$"), "<"),
@@ -52,6 +52,15 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    # PyYAML would read 010 as octal.
+    text = str(loader.construct_scalar(node))
+    return int(text, 16) if text.startswith("0x") else int(text)
+
+
+_Loader.yaml_constructors[f"{_TAG}int"] = _whole_number
 
 
 class _Dumper(yaml.SafeDumper):

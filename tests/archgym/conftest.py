@@ -1,0 +1,70 @@
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+OUTSIDE = Path(__file__).parent / "outside"
+
+
+@pytest.fixture
+def outside(tmp_path_factory, monkeypatch):
+    """Installs the package in `outside/` for this process and those that it starts."""
+    folder = tmp_path_factory.mktemp("site")
+    info = folder / "archgym_outside-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: archgym-outside\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[archgym.environments]\nOutside-v0 = archgym_outside:ENVIRONMENT\n"
+        "[archgym.agents]\nloud = archgym_outside:Loud\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{OUTSIDE}")
+    monkeypatch.syspath_prepend(str(OUTSIDE))
+    monkeypatch.syspath_prepend(str(folder))
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def workplace(outside, tmp_path, monkeypatch):
+    """An empty current folder, with the outside package installed."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+TOY = """\
+version: 1
+name: toy
+budget: {samples: 40}
+seeds: 2
+tasks:
+  - {env: Outside-v0}
+agents: [random, loud]
+"""
+
+
+@pytest.fixture
+def toy(workplace):
+    """The path of a small experiment."""
+    file = workplace / "toy.yaml"
+    file.write_text(TOY)
+    return file
+
+
+@pytest.fixture
+def archgym_command():
+    """Runs the command in a process of its own and returns (exit status, stdout, stderr)."""
+
+    def run(*arguments, **options):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "archgym.cli", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
