@@ -19,7 +19,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return "-"
     if math.isinf(value):
         return "-inf" if value < 0 else "inf"
-    if abs(value) >= 10**digits:
+    if abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
 
