@@ -6,6 +6,7 @@ designs of it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ import numpy as np
 
 from archgym.cost_model import CostModel, Costs, FloatFeatures
 from archgym.environment import Environment, Option
-from archgym.errors import unknown
 from archgym.metric import Budget, Metric, Objective
 from archgym.space import BoolArray, Columns, Constraint, DesignSpace, IntArray, Parameter, Value
 
@@ -97,19 +97,18 @@ PARAMETERS = (
     ),
 )
 
-# The predecessor ships this design apart from its NoRefresh, buffer of 1 and one active transaction,
-# which no real controller has; these three take common values.
+# The FR-FCFS configuration that DRAMSys ships (resources/configs/mcconfigs/fr_fcfs.json), which
+# leaves buffer organisation and arbiter open: per bank, and the simple one.
 DEFAULT: Mapping[str, Value] = {
     "PagePolicy": "Open",
-    "Scheduler": "Fifo",
+    "Scheduler": "FrFcfs",
     "SchedulerBuffer": "Bankwise",
     "RequestBufferSize": 8,
     "RespQueue": "Fifo",
     "RefreshPolicy": "AllBank",
-    "RefreshMaxPostponed": 1,
-    "RefreshMaxPulledin": 1,
+    "RefreshMaxPostponed": 8,
+    "RefreshMaxPulledin": 8,
     "Arbiter": "Simple",
-    "MaxActiveTransactions": 8,
 }
 
 METRICS = (
@@ -129,6 +128,15 @@ METRICS = (
     Metric("writes", "", "none", "WR and WRA commands"),
     Metric("refreshes", "", "none", "REF commands"),
 )
+
+# Names of the simulator's counters where they differ.
+_COUNTERS = {
+    "activates": "n_act",
+    "precharges": "n_pre",
+    "reads": "n_rd",
+    "writes": "n_wr",
+    "refreshes": "n_ref",
+}
 
 OBJECTIVES = (
     Objective("low-latency", ("read_latency_ns",), doc="least mean read latency"),
@@ -183,10 +191,31 @@ class DramController:
 
     def evaluate(self, designs: IntArray) -> Costs:
         """Simulates every design on the trace; see `archgym.cost_models.dram`."""
-        result = self._simulator.run(self.space.columns(designs))
-        breakdown = {f"energy_pj/{part}": values for part, values in result.energy_pj.items()}
-        breakdown |= {f"stall_cycles/{why}": values for why, values in result.stall_cycles.items()}
-        return Costs({m.name: result.metrics[m.name] for m in METRICS}, breakdown=breakdown)
+        from archgym.cost_models.dram import STALL_REASONS
+
+        result = self._simulator.run(self._policies(designs))
+        metrics = {
+            metric.name: np.asarray(getattr(result, _COUNTERS.get(metric.name, metric.name)), float)
+            for metric in METRICS
+        }
+        breakdown = {
+            f"energy_pj/{part.name}": getattr(result.energy, part.name)
+            for part in dataclasses.fields(result.energy)
+        }
+        for column, reason in enumerate(STALL_REASONS):
+            breakdown[f"cycles/{reason}"] = result.stall_cycles[:, column].astype(float)
+        return Costs(metrics, breakdown=breakdown)
+
+    def _policies(self, designs: IntArray) -> dict[str, IntArray]:
+        """Codes of the named choices, which are in the simulator's order, and plain counts."""
+        return {
+            parameter.name: (
+                designs[:, j]
+                if isinstance(parameter.values[0], str)
+                else np.array(parameter.values, np.int64)[designs[:, j]]
+            )
+            for j, parameter in enumerate(self.space.parameters)
+        }
 
 
 def build(
@@ -199,9 +228,8 @@ def build(
         raise ValueError(f"allow_no_refresh: {allow_no_refresh!r} is neither true nor false")
     chosen = load_device(device.removeprefix("file:"))
     trace = load_workload(workload, clock_ps=clock_ps)
-    return DramController(
-        DramSimulator(chosen, trace), space_2023(allow_no_refresh), trace.features()
-    )
+    simulator = DramSimulator(chosen, trace)
+    return DramController(simulator, space_2023(allow_no_refresh), trace.features(chosen.tCK_ps))
 
 
 def workloads() -> dict[str, str]:

@@ -6,7 +6,7 @@
 
 from archgym.cost_models.dram.devices import DramDevice, device_names, load_device
 from archgym.cost_models.dram.mapping import AddressMapping
-from archgym.cost_models.dram.policy import DEFAULT_POLICY, POLICY_FIELDS, as_policies, policy_row
+from archgym.cost_models.dram.policy import CONTROLLERS, PolicyField, as_policies, policy_row
 from archgym.cost_models.dram.power import DramEnergy
 from archgym.cost_models.dram.simulator import (
     COMMAND_NAMES,
@@ -16,11 +16,11 @@ from archgym.cost_models.dram.simulator import (
     DramSimulator,
 )
 from archgym.cost_models.dram.trace import Trace
+from archgym.cost_models.dram.workloads import load_workload
 
 __all__ = [
     "COMMAND_NAMES",
-    "DEFAULT_POLICY",
-    "POLICY_FIELDS",
+    "CONTROLLERS",
     "STALL_REASONS",
     "AddressMapping",
     "CommandTrace",
@@ -28,9 +28,11 @@ __all__ = [
     "DramEnergy",
     "DramResult",
     "DramSimulator",
+    "PolicyField",
     "Trace",
     "as_policies",
     "device_names",
     "load_device",
+    "load_workload",
     "policy_row",
 ]
