@@ -138,6 +138,17 @@ ARBITER_SIMPLE: Final = 0
 ARBITER_FIFO: Final = 1
 ARBITER_REORDER: Final = 2
 
+# Policy vector of the `ramulator` controller.
+Q_SCHEDULER: Final = 0
+Q_READS: Final = 1  # entries of the read buffer
+Q_WRITES: Final = 2
+Q_LOW: Final = 3  # watermarks, percent of the write buffer
+Q_HIGH: Final = 4
+Q_REFRESH: Final = 5
+RAMULATOR_POLICIES: Final = 6
+QSCHED_FRFCFS: Final = 0
+QSCHED_FRFCFS_ROW_HIT: Final = 1
+
 # Result vector of one design.
 O_CYCLES: Final = 0
 O_ACT: Final = 1
@@ -156,7 +167,10 @@ O_READS: Final = 13
 O_PREAB: Final = 14
 O_AUTO_PRE: Final = 15
 O_COMMANDS: Final = 16
-O_STALL: Final = 17  # first of the stall cells
+O_PREAB_BANKS: Final = 17  # banks closed by PREA
+O_FORWARDED: Final = 18  # reads answered out of the write buffer
+O_COALESCED: Final = 19  # writes merged into a buffered one
+O_STALL: Final = 20  # first of the stall cells
 STALL_COMMAND: Final = 0
 STALL_REFRESH: Final = 1
 STALL_BANK: Final = 2

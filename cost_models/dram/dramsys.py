@@ -52,6 +52,7 @@ from archgym.cost_models.dram.cells import (
     O_MISSES,
     O_PRE,
     O_PREAB,
+    O_PREAB_BANKS,
     O_RD,
     O_REF,
     O_STALL,
@@ -242,7 +243,7 @@ def simulate(  # type: ignore[no-untyped-def]
 
     while True:
         # 1. Accept the next request, if it is there and there is room for it.
-        if arrives <= t and not refresh_first:
+        if arrives <= t and not refresh_first:  # noqa: SIM102, the buffers are looked at last
             if has_room(bank, organisation, size, last_home, total, writes):
                 if t > accounted:
                     out[O_STALL + reason] += t - accounted
@@ -394,6 +395,7 @@ def simulate(  # type: ignore[no-untyped-def]
                 for b in range(r * per_rank, (r + 1) * per_rank):
                     if bank[b * BANK_CELLS + B_ROW] >= 0:
                         out[O_PRE] += 1
+                        out[O_PREAB_BANKS] += 1
                         after_precharge(bank, rank, tm, b, r, t)
                     else:
                         raise_to(bank, b * BANK_CELLS + B_NEXT_ACT, t + tm[T_RP])

@@ -1,128 +1,177 @@
-"""The ten parameters of a controller design, as users write them and as the kernel reads them."""
+"""The parameters of a controller design, as users write them and as the kernels read them."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archgym.cost_models.dram import cells as c
-
 IntArray = NDArray[np.int64]
 
-POLICY_FIELDS: Final[dict[str, tuple[str, ...] | None]] = {
-    "PagePolicy": ("Open", "OpenAdaptive", "Closed", "ClosedAdaptive"),
-    "Scheduler": ("Fifo", "FrFcfsGrp", "FrFcfs"),
-    "SchedulerBuffer": ("Bankwise", "ReadWrite", "Shared"),
-    "RequestBufferSize": None,
-    "RespQueue": ("Fifo", "Reorder"),
-    "RefreshPolicy": ("NoRefresh", "AllBank"),
-    "RefreshMaxPostponed": None,
-    "RefreshMaxPulledin": None,
-    "Arbiter": ("Simple", "Fifo", "Reorder"),
-    "MaxActiveTransactions": None,
-}
-"""Policy fields in the order of a policy row; names by code, or None where the value is a count."""
 
-DEFAULT_POLICY: Final[dict[str, str | int]] = {
-    "PagePolicy": "Open",
-    "Scheduler": "FrFcfs",
-    "SchedulerBuffer": "Shared",
-    "RequestBufferSize": 32,
-    "RespQueue": "Fifo",
-    "RefreshPolicy": "AllBank",
-    "RefreshMaxPostponed": 1,
-    "RefreshMaxPulledin": 1,
-    "Arbiter": "Simple",
-    "MaxActiveTransactions": 128,
-}
-"""The design that `policy_row` starts from: open page, FR-FCFS, one buffer, refresh."""
+@dataclass(frozen=True)
+class PolicyField:
+    """One parameter of a controller.
 
-_LEAST: Final = {
-    "RequestBufferSize": 1,
-    "RefreshMaxPostponed": 0,
-    "RefreshMaxPulledin": 0,
-    "MaxActiveTransactions": 1,
-}
-_MOST: Final = {
-    "RequestBufferSize": 4096,
-    "RefreshMaxPostponed": 8192,
-    "RefreshMaxPulledin": 8192,
-    "MaxActiveTransactions": 1 << 20,
-}
+    Attributes:
+        name: Its name.
+        names: Values by code, or None where the value is a count.
+        default: Value of `policy_row` where none is given.
+        least: Smallest count (0 for names).
+        most: Largest count.
+        meaning: What it does, in one line.
+    """
+
+    name: str
+    names: tuple[str, ...] | None
+    default: str | int
+    least: int
+    most: int
+    meaning: str
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Smallest and largest code or count."""
+        return (0, len(self.names) - 1) if self.names else (self.least, self.most)
 
 
-def policy_row(**values: str | int) -> IntArray:
-    """Encode one design: names or counts for the fields given, `DEFAULT_POLICY` for the rest.
+def _named(name: str, names: tuple[str, ...], default: str, meaning: str) -> PolicyField:
+    return PolicyField(name, names, default, 0, 0, meaning)
+
+
+CONTROLLERS: Final[dict[str, tuple[PolicyField, ...]]] = {
+    "dramsys": (
+        _named(
+            "PagePolicy",
+            ("Open", "OpenAdaptive", "Closed", "ClosedAdaptive"),
+            "Open",
+            "when an access closes its row",
+        ),
+        _named(
+            "Scheduler", ("Fifo", "FrFcfsGrp", "FrFcfs"), "FrFcfs", "which request a bank takes"
+        ),
+        _named(
+            "SchedulerBuffer",
+            ("Bankwise", "ReadWrite", "Shared"),
+            "Shared",
+            "what RequestBufferSize counts",
+        ),
+        PolicyField("RequestBufferSize", None, 32, 1, 4096, "requests that one buffer holds"),
+        _named("RespQueue", ("Fifo", "Reorder"), "Fifo", "order of the controller's responses"),
+        _named("RefreshPolicy", ("NoRefresh", "AllBank"), "AllBank", "how rows are refreshed"),
+        PolicyField("RefreshMaxPostponed", None, 1, 0, 8192, "refreshes that may be owed"),
+        PolicyField("RefreshMaxPulledin", None, 1, 0, 8192, "refreshes that may be ahead"),
+        _named("Arbiter", ("Simple", "Fifo", "Reorder"), "Simple", "what stands before it"),
+        PolicyField(
+            "MaxActiveTransactions", None, 128, 1, 1 << 20, "requests in flight; not of Simple"
+        ),
+    ),
+    "ramulator": (
+        _named("Scheduler", ("FrFcfs", "FrFcfsRowHit"), "FrFcfs", "which ready command goes first"),
+        PolicyField("ReadBufferSize", None, 32, 1, 4096, "reads that wait"),
+        PolicyField("WriteBufferSize", None, 32, 1, 4096, "writes that wait"),
+        PolicyField("WriteLowWatermark", None, 20, 0, 100, "percent: writes stop below"),
+        PolicyField("WriteHighWatermark", None, 80, 0, 100, "percent: writes start above"),
+        _named("RefreshPolicy", ("NoRefresh", "AllBank"), "AllBank", "how rows are refreshed"),
+    ),
+}
+"""Parameters of each controller, in the order of its policy rows."""
+
+
+def controller_fields(controller: str) -> tuple[PolicyField, ...]:
+    """Parameters of a controller; ValueError for an unknown name."""
+    if controller not in CONTROLLERS:
+        raise ValueError(
+            f"controller {controller!r} is unknown, allowed are {', '.join(CONTROLLERS)}"
+            f"{_closest(controller, CONTROLLERS)}"
+        )
+    return CONTROLLERS[controller]
+
+
+def policy_row(controller: str = "dramsys", /, **values: str | int) -> IntArray:
+    """Encode one design: names or counts for the fields given, defaults for the rest.
 
     Returns:
-        int64 array `(10,)`, a row for `DramSimulator.run`.
+        int64 array `(fields,)`, a row for `DramSimulator.run`.
 
     Raises:
-        ValueError: If a field or value is unknown.
+        ValueError: If a field or value is unknown or out of range.
     """
-    row = np.zeros(c.POLICIES, np.int64)
-    for name in values:
-        if name not in POLICY_FIELDS:
-            raise ValueError(f"policy field {name!r} is unknown{_closest(name, POLICY_FIELDS)}")
-    for index, (name, names) in enumerate(POLICY_FIELDS.items()):
-        value = values.get(name, DEFAULT_POLICY[name])
-        if names is None:
-            row[index] = int(value)
-        elif value in names:
-            row[index] = names.index(str(value))
+    fields = controller_fields(controller)
+    _require_known(values, fields)
+    row = np.zeros(len(fields), np.int64)
+    for index, field in enumerate(fields):
+        value = values.get(field.name, field.default)
+        if field.names is None:
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise ValueError(f"policy field {field.name} is {value!r}, must be an integer")
+            row[index] = value
+        elif value in field.names:
+            row[index] = field.names.index(str(value))
         else:
             raise ValueError(
-                f"policy field {name} is {value!r}, allowed are {', '.join(names)}"
-                f"{_closest(str(value), names)}"
+                f"policy field {field.name} is {value!r}, allowed are {', '.join(field.names)}"
+                f"{_closest(str(value), field.names)}"
             )
-    return check_policies(row[np.newaxis])[0]
+    return _checked(row[np.newaxis], fields)[0]
 
 
-def as_policies(policies: ArrayLike | Mapping[str, ArrayLike]) -> IntArray:
-    """Bring a batch of designs to a checked int64 array `(n, 10)`.
+def as_policies(
+    policies: ArrayLike | Mapping[str, ArrayLike], controller: str = "dramsys"
+) -> IntArray:
+    """Bring a batch of designs to a checked int64 array `(n, fields)`.
 
     Args:
-        policies: An integer array `(n, 10)` in the order of `POLICY_FIELDS`, or one integer array
-            `(n,)` (or one integer) per field.
+        policies: An integer array `(n, fields)` in the order of `CONTROLLERS[controller]`, or one
+            integer array `(n,)` (or one integer) per field, codes where the field has names.
+        controller: Name of the controller.
 
     Raises:
         ValueError: If a field is missing or unknown, a shape is wrong or a value is not allowed.
     """
+    fields = controller_fields(controller)
     if isinstance(policies, Mapping):
-        for name in policies:
-            if name not in POLICY_FIELDS:
-                raise ValueError(f"policy field {name!r} is unknown{_closest(name, POLICY_FIELDS)}")
-        for name in POLICY_FIELDS:
-            if name not in policies:
-                raise ValueError(f"policy field {name} is missing")
-        columns = np.broadcast_arrays(*(np.atleast_1d(policies[name]) for name in POLICY_FIELDS))
-        return check_policies(np.stack(columns, axis=1))
-    return check_policies(np.asarray(policies))
+        _require_known(policies, fields)
+        for field in fields:
+            if field.name not in policies:
+                raise ValueError(f"policy field {field.name} is missing")
+        columns = np.broadcast_arrays(*(np.atleast_1d(policies[f.name]) for f in fields))
+        return _checked(np.stack(columns, axis=1), fields)
+    return _checked(np.asarray(policies), fields)
 
 
-def check_policies(rows: NDArray[np.generic]) -> IntArray:
+def _checked(rows: NDArray[np.generic], fields: tuple[PolicyField, ...]) -> IntArray:
     """Return policy rows as int64 after checking their shape and every value."""
-    if rows.ndim != 2 or rows.shape[1] != c.POLICIES:
-        raise ValueError(f"policies have shape {rows.shape}, must be (n, {c.POLICIES})")
+    if rows.ndim != 2 or rows.shape[1] != len(fields):
+        raise ValueError(f"policies have shape {rows.shape}, must be (n, {len(fields)})")
     if rows.dtype.kind not in "iu":
         raise ValueError(f"policies have type {rows.dtype}, must be integers")
     table = np.ascontiguousarray(rows, dtype=np.int64)
-    for index, (name, names) in enumerate(POLICY_FIELDS.items()):
-        least = 0 if names else _LEAST[name]
-        most = len(names) - 1 if names else _MOST[name]
+    for index, field in enumerate(fields):
+        least, most = field.limits
         bad = np.flatnonzero((table[:, index] < least) | (table[:, index] > most))
         if bad.size:
             raise ValueError(
-                f"policy field {name} of design {int(bad[0])} is {int(table[bad[0], index])}, "
-                f"must be between {least} and {most}"
+                f"policy field {field.name} of design {int(bad[0])} is "
+                f"{int(table[bad[0], index])}, must be between {least} and {most}"
             )
     return table
 
 
-def _closest(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
+def _require_known(names: Iterable[str], fields: tuple[PolicyField, ...]) -> None:
+    allowed = [field.name for field in fields]
+    for name in names:
+        if name not in allowed:
+            raise ValueError(
+                f"policy field {name!r} is unknown, allowed are {', '.join(allowed)}"
+                f"{_closest(name, allowed)}"
+            )
+
+
+def _closest(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -16,7 +16,7 @@ def tail_size(n):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def keep_largest(heap, value):  # type: ignore[no-untyped-def]
-    """Offer `value` to a min-heap of the largest values; cell 0 counts them, cell 1 is the least."""
+    """Offer `value` to a min-heap of the largest; cell 0 counts them, cell 1 is the least."""
     size = heap.size - 1
     used = heap[0]
     if used < size:

@@ -108,7 +108,7 @@ def count_hits(bank, slot, b):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def first_of_direction(bank, slot, b, write):  # type: ignore[no-untyped-def]
-    """Oldest row hit of one direction that overtakes no hit of the same address; else the oldest."""
+    """Oldest row hit of one direction that overtakes no hit of its address; else the oldest."""
     p = b * BANK_CELLS
     first = bank[p + B_FIRST]
     row = bank[p + B_ROW]

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from archgym.cost_models.dram import cells as c
-from archgym.cost_models.dram.batch import simulate_batch
+from archgym.cost_models.dram.batch import dramsys_batch, ramulator_batch
 from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.mapping import AddressMapping, require_capacity
-from archgym.cost_models.dram.policy import IntArray, as_policies
+from archgym.cost_models.dram.policy import IntArray, as_policies, controller_fields
 from archgym.cost_models.dram.power import DramEnergy, FloatArray, energy
 from archgym.cost_models.dram.trace import Trace
 
@@ -56,12 +56,15 @@ class DramResult:
         energy_per_bit_pj: Energy per bit moved; NaN without requests.
         row_hits: Requests whose first command was their RD or WR: the row was open.
         row_misses: Requests whose first command was an ACT: the bank was precharged.
-        row_conflicts: Requests whose first command was a PRE: another row was open.
+        row_conflicts: Requests whose first command was a PRE: another row was open. The three add
+            up to the requests that reached the DRAM.
         n_act: ACT commands.
         n_pre: Banks precharged, by PRE, by RDA and WRA, or by PREA of an open bank.
         n_rd: RD and RDA commands.
         n_wr: WR and WRA commands.
         n_ref: REF commands.
+        n_forwarded: Reads answered out of the write buffer (`ramulator` only).
+        n_coalesced: Writes merged into one that waits (`ramulator` only).
         energy: Parts of the energy in pJ.
         stall_cycles: int64 `(n, 6)`: how many of the total memory cycles (summed over channels, to
             the last response) went to what, see `STALL_REASONS`. `command`: a command was issued.
@@ -87,6 +90,8 @@ class DramResult:
     n_rd: IntArray
     n_wr: IntArray
     n_ref: IntArray
+    n_forwarded: IntArray
+    n_coalesced: IntArray
     energy: DramEnergy
     stall_cycles: IntArray
 
@@ -116,12 +121,14 @@ class DramSimulator:
         device: The DRAM device.
         trace: Requests; every one moves `device.request_bytes` bytes.
         mapping: Address mapping, by default the device's.
+        controller: `dramsys` (ten parameters, semantics of DRAMSys 4.0) or `ramulator` (repeats
+            Ramulator 2.1's generic DDR controller); see `policy.CONTROLLERS`.
         threads: Threads that share a batch; by default `NUMBA_NUM_THREADS` of the environment,
             else the machine's CPU count.
 
     Raises:
-        ValueError: If an address is beyond the device, the mapping does not fit it, or the number
-            of threads is not positive.
+        ValueError: If an address is beyond the device, the mapping does not fit it, the controller
+            is unknown, or the number of threads is not positive.
     """
 
     def __init__(
@@ -130,6 +137,7 @@ class DramSimulator:
         trace: Trace,
         *,
         mapping: AddressMapping | None = None,
+        controller: str = "dramsys",
         threads: int | None = None,
     ) -> None:
         require_capacity(trace.address, device, trace.name)
@@ -138,6 +146,9 @@ class DramSimulator:
         self.device = device
         self.trace = trace
         self.mapping = mapping
+        controller_fields(controller)
+        self.controller = controller
+        self._batch = ramulator_batch if controller == "ramulator" else dramsys_batch
         self._threads = _thread_count(threads)
         o = device.organisation
         place = mapping.decode(trace.address)
@@ -155,7 +166,7 @@ class DramSimulator:
             self._starts,
             trace.max_outstanding_reads or 0,
             device.geometry_vector(),
-            device.timing_vector(),
+            _timing(device, controller),
         )
 
     def run(self, policies: ArrayLike | Mapping[str, ArrayLike]) -> DramResult:
@@ -170,13 +181,13 @@ class DramSimulator:
         Raises:
             ValueError: If a policy value is not allowed.
         """
-        rows = as_policies(policies)
+        rows = as_policies(policies, self.controller)
         outputs = np.zeros((rows.shape[0], c.OUTPUTS), np.int64)
         starts = range(0, rows.shape[0], _DESIGNS_PER_TASK)
 
         def work(start: int) -> None:
             part = slice(start, start + _DESIGNS_PER_TASK)
-            simulate_batch(*self._arguments, rows[part], _NO_LATENCY, _NO_COMMANDS, outputs[part])
+            self._batch(*self._arguments, rows[part], _NO_LATENCY, _NO_COMMANDS, outputs[part])
 
         threads = min(self._threads, len(starts))
         if threads <= 1:
@@ -220,11 +231,12 @@ class DramSimulator:
     def _run_one(
         self, policy: ArrayLike | Mapping[str, ArrayLike], latency: IntArray, commands: IntArray
     ) -> IntArray:
-        rows = as_policies(policy if isinstance(policy, Mapping) else np.atleast_2d(policy))
+        one = policy if isinstance(policy, Mapping) else np.atleast_2d(policy)
+        rows = as_policies(one, self.controller)
         if rows.shape[0] != 1:
             raise ValueError(f"policy holds {rows.shape[0]} designs, must hold one")
         outputs = np.zeros((1, c.OUTPUTS), np.int64)
-        simulate_batch(*self._arguments, rows, latency, commands, outputs)
+        self._batch(*self._arguments, rows, latency, commands, outputs)
         return outputs[0]
 
     def _result(self, outputs: IntArray) -> DramResult:
@@ -254,9 +266,24 @@ class DramSimulator:
             n_rd=outputs[:, c.O_RD].copy(),
             n_wr=outputs[:, c.O_WR].copy(),
             n_ref=outputs[:, c.O_REF].copy(),
+            n_forwarded=outputs[:, c.O_FORWARDED].copy(),
+            n_coalesced=outputs[:, c.O_COALESCED].copy(),
             energy=parts,
             stall_cycles=outputs[:, c.O_STALL : c.O_STALL + c.STALLS].copy(),
         )
+
+
+def _timing(device: DramDevice, controller: str) -> IntArray:
+    """The device's timing vector, with Ramulator 2.1's cross-rank rules where it is repeated.
+
+    That simulator lets RD to WR of another rank follow after burst + tRTRS, and WR to WR of another
+    rank after the burst alone, which puts two ranks on the data bus at once.
+    """
+    vector = device.timing_vector()
+    if controller == "ramulator":
+        vector[c.T_RD_WR_RANK] = vector[c.T_RD_RD_RANK]
+        vector[c.T_WR_WR_RANK] = vector[c.T_BURST]
+    return vector
 
 
 def _arrival_cycles(trace: Trace, device: DramDevice) -> IntArray:
