@@ -61,12 +61,16 @@ class Agent(ABC):
             self.tell(designs, evaluator.evaluate(designs))
 
     def get_state(self) -> dict[str, Any]:
-        """Returns everything needed to continue the search exactly from here."""
-        return copy.deepcopy(self.__dict__)
+        """Returns everything needed to continue the search exactly from here.
+
+        The design space is not part of it: a state is set on an agent of the same space.
+        """
+        state = {name: value for name, value in self.__dict__.items() if name != "space"}
+        return copy.deepcopy(state, {id(self.space): self.space})
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continues from a state that `get_state` returned."""
-        self.__dict__.update(copy.deepcopy(state))
+        self.__dict__.update(copy.deepcopy(state, {id(self.space): self.space}))
 
 
 @functools.cache
