@@ -96,7 +96,8 @@ class AntColonyAgent(Agent):
         greedy = choice > 1.0 - greediness * (1.0 - self._uniform)
         led = np.where(greedy, np.argmax(self._pheromone, axis=1), led)
         uniform = (draw * self.space.cardinalities).astype(np.int64)
-        return np.where(choice < self._uniform, uniform, led)
+        rows: IntArray = np.where(choice < self._uniform, uniform, led)
+        return rows
 
     def _again(self, rows: IntArray, attempt: int) -> IntArray:
         if attempt <= RESAMPLED:
@@ -136,4 +137,5 @@ class AntColonyAgent(Agent):
         """Returns `(d, values)`: the weights of the designs that use each active value."""
         active = self.space.active(rows)
         used = rows[:, :, None] == self._values
-        return np.einsum("n,nd,ndv->dv", weights, active, used)
+        deposit: FloatArray = np.einsum("n,nd,ndv->dv", weights, active, used)
+        return deposit

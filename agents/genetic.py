@@ -85,7 +85,8 @@ class GeneticAgent(Agent):
         """Returns the winners `(n, d)` of `n` tournaments."""
         drawn = self.rng.integers(0, len(self._rows), size=(n, self._tournament))
         winners = np.argmax(self._scores[drawn], axis=1)
-        return self._rows[drawn[np.arange(n), winners]]
+        chosen: IntArray = self._rows[drawn[np.arange(n), winners]]
+        return chosen
 
     def _breed(self, n: int) -> IntArray:
         """Returns `n` children `(n, d)`."""

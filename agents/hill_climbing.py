@@ -54,8 +54,7 @@ class HillClimbingAgent(Agent):
         self._proposed = Seen()
         self._known: dict[bytes, float] = {}
         self._outstanding: set[bytes] = set()
-        self._here = _Point(None, -np.inf)
-        self._better = self._best = self._here
+        self._here = self._better = self._best = self._nowhere()
         self._queue = np.zeros((0, len(space)), np.int64)
 
     @property
@@ -81,22 +80,26 @@ class HillClimbingAgent(Agent):
 
     def _further(self, n: int) -> IntArray:
         """Returns designs beyond the neighbourhood, or more starts where nothing is known yet."""
-        if self._here.row is None:
+        if self._here.score == -np.inf:
             return self._starts(n)
         return self._changed(np.tile(self._here.row, (n, 1)), 2)
 
     def _starts(self, n: int) -> IntArray:
         """Returns `n` designs from which to climb."""
-        if self._best.row is None or self._kick >= len(self.space):
+        if self._best.score == -np.inf or self._kick >= len(self.space):
             return self.space.sample(n, self.rng)
         return self._changed(np.tile(self._best.row, (n, 1)), self._kick)
+
+    def _nowhere(self) -> _Point:
+        """Returns the point of a climb that has not begun."""
+        return _Point(np.zeros(len(self.space), np.int64), -np.inf)
 
     def _advance(self) -> None:
         """Climbs while something better is known and nothing is left to try, else starts anew."""
         while self._better.score > self._here.score and not len(self._queue):
             self._move()
         if not len(self._queue):
-            self._here = self._better = _Point(None, -np.inf)
+            self._here = self._better = self._nowhere()
             self._queue = self._starts(1)
 
     def _move(self) -> None:
@@ -127,7 +130,7 @@ class HillClimbingAgent(Agent):
 
 
 class _Point(NamedTuple):
-    """A design and its score; no design at the beginning of a climb."""
+    """A design and its score, `-inf` where there is no design yet."""
 
-    row: IntArray | None
+    row: IntArray
     score: float

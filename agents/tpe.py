@@ -62,7 +62,6 @@ class TPEAgent(Agent):
         super().__init__(space, seed)
         import optuna
 
-        self._view = OptunaView(space)
         self._ordered = ordered_mask(space)
         self._proposed = Seen()
         self._told = Seen()
@@ -77,17 +76,24 @@ class TPEAgent(Agent):
             )
             self._study = optuna.create_study(direction="maximize", sampler=sampler)
 
+    @property
+    def _view(self) -> OptunaView:
+        # Made where it is needed: the state of an agent holds no design space.
+        return OptunaView(self.space)
+
     def ask(self, n: int) -> IntArray:
         """Proposes `n` designs."""
         with _quiet():
-            return np.array([self._suggest() for _ in range(n)]).reshape(n, len(self.space))
+            rows = [self._suggest() for _ in range(n)]
+        return np.array(rows, np.int64).reshape(n, len(self.space))
 
     def _suggest(self) -> IntArray:
         """Returns one design `(d,)`, changed if Optuna suggests one that was proposed before."""
         import optuna
 
-        trial = self._study.ask(self._view.distributions)
-        suggested = self._view.to_rows([trial.params])
+        view = self._view
+        trial = self._study.ask(view.distributions)
+        suggested = view.to_rows([trial.params])
         row = propose_new(self.space, suggested, self._proposed, self.rng, self._changed)
         key = next(iter(keys(row)))
         if key in self._numbers or (row != self.space.canonical(suggested)).any():
@@ -95,7 +101,8 @@ class TPEAgent(Agent):
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             self._numbers[key] = trial.number
-        return row[0]
+        design: IntArray = row[0]
+        return design
 
     def _changed(self, rows: IntArray, genes: int) -> IntArray:
         mask = pick_genes(self.space, rows, genes, self.rng)
@@ -109,6 +116,7 @@ class TPEAgent(Agent):
         self._proposed.add(rows)
         fresh = self._told.add(rows)
         values = reward(finite_or_worst(evaluation))
+        view = self._view
         with _quiet():
             for row, value in zip(rows[fresh], values[fresh].tolist(), strict=True):
                 number = self._numbers.pop(row.tobytes(), None)
@@ -117,8 +125,8 @@ class TPEAgent(Agent):
                 else:
                     self._study.add_trial(
                         optuna.trial.create_trial(
-                            params=self._view.to_params(row[None])[0],
-                            distributions=self._view.distributions,
+                            params=view.to_params(row[None])[0],
+                            distributions=view.distributions,
                             value=value,
                         )
                     )

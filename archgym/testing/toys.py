@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from archgym.cost_model import Costs, FloatFeatures
+from archgym.cost_model import CostModel, Costs, FloatFeatures
 from archgym.environment import Environment
-from archgym.metric import Metric, Objective
+from archgym.metric import FloatArray, Metric, Objective
 from archgym.space import (
     BoolArray,
     Columns,
@@ -19,6 +19,33 @@ from archgym.space import (
     Value,
 )
 from archgym.task import Task
+
+
+class FunctionToy:
+    """A cost model with one metric, `cost_ns`, computed by a function of the index rows.
+
+    Args:
+        space: its design space; the first value of every parameter is the default design.
+        cost: takes index rows `(n, d)` and returns positive costs `(n,)`, NaN for a failure.
+    """
+
+    def __init__(self, space: DesignSpace, cost: Callable[[IntArray], FloatArray]) -> None:
+        self.space = space
+        self.metrics: tuple[Metric, ...] = (
+            Metric("cost_ns", "ns", "minimise", "the function's value"),
+        )
+        self.default: Mapping[str, Value] = {p.name: p.values[0] for p in space.parameters}
+        self.features: FloatFeatures = np.zeros(1, np.float32)
+        self._cost = cost
+
+    def evaluate(self, designs: IntArray) -> Costs:
+        """Evaluates index rows `(n, d)`."""
+        return Costs({"cost_ns": np.asarray(self._cost(designs), np.float64)})
+
+
+def function_task(space: DesignSpace, cost: Callable[[IntArray], FloatArray]) -> Task:
+    """Returns a task that minimises a function of index rows; see `FunctionToy`."""
+    return _task(FunctionToy(space, cost), Objective("toy", ("cost_ns",)))
 
 
 class SeparableToy:
@@ -78,9 +105,13 @@ def toy_task(
     metrics = ("cost_ns", "area_mm2") if pareto else ("cost_ns",)
     objective = Objective("toy", metrics, pareto=pareto)
     model = SeparableToy(cardinalities, forbidden)
+    return _task(model, objective)
+
+
+def _task(model: CostModel, objective: Objective) -> Task:
     environment = Environment(
         id="Toy-v0",
-        summary="a separable function with a known optimum",
+        summary="a function with a known optimum",
         build=lambda: model,
         options={},
         objectives=(objective,),
