@@ -83,6 +83,20 @@ def _figure(task: TaskResults) -> list[dict[str, Any]]:
     ]
 
 
+def _score_range(task: TaskResults) -> list[float] | None:
+    """Returns the scores that the figure shows: those after a tenth of the samples.
+
+    First designs can be worse by orders of magnitude and would flatten everything that matters.
+    """
+    curves = [agent.curve for agent in task.agents if agent.curve is not None]
+    low = [v for c in curves for v in c.low[c.samples >= c.samples[-1] / 10] if np.isfinite(v)]
+    high = [v for c in curves for v in c.high if np.isfinite(v)]
+    if not low or min(low) >= max(high):
+        return None
+    margin = 0.05 * (max(high) - min(low))
+    return [float(min(low) - margin), float(max(high) + margin)]
+
+
 def _design_rows(task: TaskResults, best: RunResult) -> list[dict[str, Any]]:
     """Returns the best design beside the default one, parameter by parameter."""
     default = task.design(best.manifest["default"])
@@ -109,9 +123,10 @@ def _change(metric: Mapping[str, str], default: float, best: float) -> dict[str,
     if not (math.isfinite(default) and math.isfinite(best)) or default == 0:
         return {"text": "-", "kind": ""}
     share = best / default - 1.0
-    if share == 0 or metric["direction"] == "none":
-        kind = ""
-    else:
+    if abs(share) < 0.0005:
+        return {"text": "0.0%", "kind": ""}
+    kind = ""
+    if metric["direction"] != "none":
         kind = "better" if (share < 0) == (metric["direction"] == "minimise") else "worse"
     return {"text": f"{100 * share:+.1f}%", "kind": kind}
 
@@ -140,7 +155,7 @@ def _section(task: TaskResults, place: int) -> dict[str, Any]:
         "headers": tables.result_headers(task),
         "rows": [tables.result_row(task, agent) for agent in task.agents],
         "hidden_curves": max(0, len(task.agents) - _VISIBLE_CURVES),
-        "traces": _figure(task),
+        "figure": {"traces": _figure(task), "range": _score_range(task)},
         "best": {
             "agent": best.spec.label,
             "seed": best.spec.seed,
@@ -223,7 +238,7 @@ def render(results: ExperimentResults) -> str:
         planned=results.planned,
         complete=results.complete,
         sections=sections,
-        figures={section["id"]: section["traces"] for section in sections},
+        figures={section["id"]: section["figure"] for section in sections},
         methods=_methods(results),
         written=now(),
         plotly_js=plotly.offline.get_plotlyjs(),

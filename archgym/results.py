@@ -187,7 +187,7 @@ class TaskResults:
         shown = self.counted
         units = {metric["unit"] for metric in self.metrics if metric["name"] in shown}
         for metric in self.metrics:
-            if metric["direction"] != "none" and metric["unit"] not in units and len(shown) < 4:
+            if metric["direction"] != "none" and metric["unit"] not in units and len(shown) < 3:
                 shown.append(metric["name"])
                 units.add(metric["unit"])
         return shown

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from archgym.experiment import load_experiment
-from archgym.report import render, write_report
+from archgym.report import _change, render, write_report
 from archgym.results import load_results
 from archgym.runner import run_experiment
 
@@ -80,14 +80,14 @@ def test_everything_shown_is_escaped(results):
     assert "<script>alert" not in text
     page = Page(text)
     assert " ".join(EVIL.split()) in page.text
-    names = {trace["name"] for traces in page.figures.values() for trace in traces}
+    names = {trace["name"] for f in page.figures.values() for trace in f["traces"]}
     assert any(name.startswith("&lt;script&gt;") for name in names)
 
 
 def test_tables_and_curves_show_the_results(results):
     page = Page(render(results))
     for i, task in enumerate(results.tasks):
-        traces = page.figures[f"task-{i}"]
+        traces = page.figures[f"task-{i}"]["traces"]
         assert len(traces) == 3 * len(task.agents)
         lines = [trace for trace in traces if "hovertemplate" in trace]
         ends = sorted(trace["y"][-1] for trace in lines)
@@ -102,6 +102,24 @@ def test_tables_and_curves_show_the_results(results):
     ]
     assert changed
     assert "\N{BLACK CIRCLE}" in page.text
+
+
+def test_the_figure_shows_the_scores_after_the_first_tenth(results):
+    low, high = Page(render(results)).figures["task-0"]["range"]
+    for agent in results.tasks[0].agents:
+        assert low < agent.curve.low[agent.curve.samples >= 4].min()
+        assert agent.score.value < high
+
+
+def test_changes_are_judged_by_the_direction_of_the_metric():
+    def kind(direction, best):
+        return _change({"direction": direction}, 100.0, best)
+
+    assert kind("minimise", 90.0) == {"text": "-10.0%", "kind": "better"}
+    assert kind("maximise", 90.0) == {"text": "-10.0%", "kind": "worse"}
+    assert kind("none", 90.0) == {"text": "-10.0%", "kind": ""}
+    assert kind("minimise", 100.01) == {"text": "0.0%", "kind": ""}
+    assert kind("minimise", float("nan")) == {"text": "-", "kind": ""}
 
 
 def test_partial_results_say_so(results):
