@@ -148,7 +148,7 @@ RECIPES: dict[str, Recipe] = {
         _sort_input,
         ("sort", "--version"),
         skip=700_000,
-        ns_per_instruction=0.4,
+        ns_per_instruction=0.3,
     ),
     "xz": Recipe(
         "xz -6: match finding (hash chains, binary trees) over 7 MB of text",
