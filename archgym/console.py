@@ -58,6 +58,7 @@ def print_table(
     *,
     title: str = "",
     right: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> None:
     """Prints a table to standard output.
 
@@ -66,31 +67,75 @@ def print_table(
         rows: cells, turned into text.
         title: a line above the table.
         right: headers of the columns that are aligned to the right.
+        optional: headers of columns that may be left out, in this order, on a narrow terminal; a
+            line below the table names them.
     """
     cells = [[_one_line(str(cell)) for cell in row] for row in rows]
-    columns = {j for j, header in enumerate(headers) if header in right}
-    if not sys.stdout.isatty():
-        if title:
-            print(title)
-        print(plain_table(headers, cells, columns))
+    if sys.stdout.isatty():
+        _print_rich(headers, cells, title, right, optional)
         return
+    if title:
+        print(title)
+    print(plain_table(headers, cells, {j for j, h in enumerate(headers) if h in right}))
+
+
+def fitting_columns(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[str],
+    optional: Sequence[str],
+    width: int,
+) -> list[int]:
+    """Returns the columns that are shown on a terminal of some width.
+
+    Numbers need their whole width, texts that of their longest word.
+    """
+
+    def needed(j: int) -> int:
+        column = [headers[j], *(row[j] for row in rows)]
+        whole = headers[j] in right
+        words = column if whole else [word for cell in column for word in cell.split() or [""]]
+        return 2 + max(len(word) for word in words)
+
+    shown = list(range(len(headers)))
+    for header in optional:
+        if sum(needed(j) for j in shown) <= width:
+            break
+        shown.remove(headers.index(header))
+    return shown
+
+
+def _print_rich(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    title: str,
+    right: Sequence[str],
+    optional: Sequence[str],
+) -> None:
+    """Prints a table on a terminal."""
     import rich.box
     import rich.console
     import rich.markup
     import rich.table
 
+    console = rich.console.Console()
+    shown = fitting_columns(headers, rows, right, optional, console.width)
     table = rich.table.Table(
         title=rich.markup.escape(title) or None, title_justify="left", box=rich.box.SIMPLE_HEAD
     )
-    for j, header in enumerate(headers):
+    for j in shown:
         table.add_column(
-            rich.markup.escape(header),
-            justify="right" if j in columns else "left",
+            rich.markup.escape(headers[j]),
+            justify="right" if headers[j] in right else "left",
+            no_wrap=headers[j] in right,
             overflow="fold",
         )
-    for row in cells:
-        table.add_row(*(rich.markup.escape(cell) for cell in row))
-    rich.console.Console().print(table)
+    for row in rows:
+        table.add_row(*(rich.markup.escape(row[j]) for j in shown))
+    console.print(table)
+    left_out = [header for j, header in enumerate(headers) if j not in shown]
+    if left_out:
+        console.print(f"left out on this narrow terminal: {', '.join(left_out)}", markup=False)
 
 
 def _one_line(text: str) -> str:

@@ -132,7 +132,8 @@ def run_experiment(
         except KeyboardInterrupt:
             interrupted = True
         complete = len(specs) - len(pending) + ended - len(failures)
-        failures.sort(key=lambda each: specs.index(each[0]))
+        order = {spec.folder: i for i, spec in enumerate(specs)}
+        failures.sort(key=lambda each: order[each[0].folder])
         return Outcome(root, len(specs), complete, tuple(failures), interrupted)
 
 

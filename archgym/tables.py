@@ -228,6 +228,7 @@ def print_results(results: ExperimentResults) -> None:
             [result_row(task, agent) for agent in task.agents],
             title=task.name,
             right=[h for h in headers if h not in ("agent", "runs")],
+            optional=[*(n for n in task.shown_metrics if n not in task.counted), "x default"],
         )
         print()
     print("best score: median over seeds of the best design's score; 0 is the default design.")

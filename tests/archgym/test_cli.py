@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import pytest
 
 from archgym import cli
-from archgym.console import number, plain_table
+from archgym.console import fitting_columns, number, plain_table
 
 
 @pytest.fixture
@@ -218,6 +218,20 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"numpy", "pydantic", "rich", "polars", "plotly", "gymnasium", "numba"}
+
+
+def test_narrow_terminals_leave_optional_columns_out():
+    headers = ["agent", "score", "latency_ns", "power_mw"]
+    rows = [["ant-colony evaporation=0.1", "0.056", "72.64", "1,753"]]
+
+    def shown(width):
+        right = headers[1:]
+        return fitting_columns(headers, rows, right, ["latency_ns", "power_mw"], width)
+
+    assert shown(80) == [0, 1, 2, 3]
+    assert shown(17 + 7 + 12 + 10) == [0, 1, 2, 3]
+    assert shown(17 + 7 + 12 + 9) == [0, 1, 3]
+    assert shown(10) == [0, 1]
 
 
 def test_tables_keep_whole_names():
