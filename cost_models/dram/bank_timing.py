@@ -143,8 +143,16 @@ def after_precharge(bank, rank, tm, b, r, t):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def after_refresh(rank, shared, tm, groups, r, t):  # type: ignore[no-untyped-def]
-    """Keep rank `r` busy for tRFC from cycle `t`."""
+    """Keep rank `r`, all banks precharged, busy for tRFC from cycle `t`.
+
+    The refresh ends with a precharge; until then the rank draws active standby current, as in
+    DRAMPower 4.
+    """
     q = r * RANK_CELLS
+    if t >= rank[q + R_ACTIVE_TO]:
+        rank[q + R_ACTIVE_SUM] += rank[q + R_ACTIVE_TO] - rank[q + R_ACTIVE_FROM]
+        rank[q + R_ACTIVE_FROM] = t
+    raise_to(rank, q + R_ACTIVE_TO, t + tm[T_RFC] - tm[T_RP])
     rank[q + R_NEXT_REF] = t + tm[T_RFC]
     rank[q + R_REFRESH_END] = t + tm[T_RFC]
     for other in range(r * groups, (r + 1) * groups):

@@ -11,7 +11,8 @@ energies are in pJ:
     read       n_RD  (IDD4R - IDD3N) (BL / data rate) tCK VDD
     write      n_WR  (IDD4W - IDD3N) (BL / data rate) tCK VDD
     refresh    n_REF (IDD5 - IDD3N) tRFC VDD
-    active standby     IDD3N VDD x time in which the rank has an open bank or refreshes
+    active standby     IDD3N VDD x time in which the rank has an open bank, and the first
+                       tRFC - tRP of a refresh
     precharge standby  IDD2N VDD x the rest of the time
 
 and a rank has `devices_per_rank` of them. n_PRE counts banks closed, by PRE, by the auto-precharge

@@ -60,6 +60,7 @@ class DramResult:
             up to the requests that reached the DRAM.
         n_act: ACT commands.
         n_pre: Banks precharged, by PRE, by RDA and WRA, or by PREA of an open bank.
+        n_pre_by_prea: Those of them that a PREA closed.
         n_rd: RD and RDA commands.
         n_wr: WR and WRA commands.
         n_ref: REF commands.
@@ -87,6 +88,7 @@ class DramResult:
     row_conflicts: IntArray
     n_act: IntArray
     n_pre: IntArray
+    n_pre_by_prea: IntArray
     n_rd: IntArray
     n_wr: IntArray
     n_ref: IntArray
@@ -263,6 +265,7 @@ class DramSimulator:
             row_conflicts=outputs[:, c.O_CONFLICTS].copy(),
             n_act=outputs[:, c.O_ACT].copy(),
             n_pre=outputs[:, c.O_PRE].copy(),
+            n_pre_by_prea=outputs[:, c.O_PREAB_BANKS].copy(),
             n_rd=outputs[:, c.O_RD].copy(),
             n_wr=outputs[:, c.O_WR].copy(),
             n_ref=outputs[:, c.O_REF].copy(),
