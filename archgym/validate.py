@@ -54,7 +54,9 @@ def reference_folder(given: Path | None) -> Path:
 
 
 def _plain(value: Any) -> Any:
-    """Replaces not-a-number, for which JSON has no word."""
+    """Turns NumPy scalars into Python's, and not-a-number, for which JSON has no word, into None."""
+    if hasattr(value, "item"):
+        value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

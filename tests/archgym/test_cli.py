@@ -5,6 +5,7 @@ import sys
 import types
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pytest
 
 from archgym import cli
@@ -198,7 +199,7 @@ def test_validate(toy, command, checks, monkeypatch):
     told = json.loads(out)
     assert [each["passed"] for each in told] == [True, None]
     assert told[1]["spearman"] is None
-    checks.append(Check("times", "b", False))
+    checks.append(Check("times", "b", np.bool_(False)))
     assert command("validate", "fake")[0] == 1
 
 
