@@ -106,19 +106,25 @@ class HillClimbingAgent(Agent):
         """Steps to the best design told in this climb and queues its new neighbours."""
         self._here = self._better
         neighbours = self.rng.permutation(self.space.neighbours(self._here.row))
-        fresh = np.zeros(len(neighbours), np.bool_)
-        for i, key in enumerate(keys(neighbours)):
-            fresh[i] = key not in self._known and key not in self._outstanding
+        for row, key in zip(neighbours, keys(neighbours), strict=True):
             if self._known.get(key, -np.inf) > self._better.score:
-                self._better = _Point(neighbours[i], self._known[key])
-        self._queue = neighbours[fresh]
+                self._better = _Point(row, self._known[key])
+        self._queue = self._open(neighbours)
+
+    def _open(self, rows: IntArray) -> IntArray:
+        """Returns those of the rows `(n, d)` that are neither told nor waited for."""
+        known, outstanding = self._known, self._outstanding
+        mask = [key not in known and key not in outstanding for key in keys(rows)]
+        return rows[np.array(mask, np.bool_)]
 
     def tell(self, designs: IntArray, evaluation: Evaluation) -> None:
         """Remembers the scores and moves; a better design that was not asked for is taken too."""
         rows = self.space.canonical(designs)
         self._proposed.add(rows)
         scores = finite_or_worst(evaluation).tolist()
+        foreign = False
         for row, key, score in zip(rows, keys(rows), scores, strict=True):
+            foreign |= key not in self._outstanding
             self._outstanding.discard(key)
             self._known[key] = score
             if score > self._better.score:
@@ -127,6 +133,8 @@ class HillClimbingAgent(Agent):
                 self._best = _Point(row.copy(), score)
         if self._first and self._better.score > self._here.score:
             self._move()
+        elif foreign:
+            self._queue = self._open(self._queue)
 
 
 class _Point(NamedTuple):
