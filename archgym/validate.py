@@ -54,7 +54,7 @@ def reference_folder(given: Path | None) -> Path:
 
 
 def _plain(value: Any) -> Any:
-    """Turns NumPy scalars into Python's, and not-a-number, for which JSON has no word, into None."""
+    """Turns NumPy scalars into Python's, and what JSON has no number for into None."""
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
