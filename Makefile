@@ -6,11 +6,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 WORKERS ?= auto
 STAMPS := $(VENV)/.stamps
 
-.PHONY: run test lint validate bench clean help
+.PHONY: run test test-newest-gymnasium lint validate bench clean help
 
 help:
 	@echo "make run       set up .venv and run the quickstart experiment"
 	@echo "make test      set up .venv with test and rl extras and run the whole suite"
+	@echo "make test-newest-gymnasium   the environments on the newest Gymnasium 1.x"
 	@echo "make lint      style, types of the installed package, layers"
 	@echo "make validate  compare the cost models with reference figures (REFERENCE=folder)"
 	@echo "make bench     print the speed of cost models and agents"
@@ -38,6 +39,18 @@ run: $(STAMPS)/core
 test: $(STAMPS)/test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+# Ray pins an old Gymnasium; the newest release gets an environment of its own.
+test-newest-gymnasium: $(STAMPS)/newest
+	$(VENV)-newest/bin/python -m pytest -q tests/envs tests/archgym/test_gym.py
+
+$(STAMPS)/newest: $(STAMPS)/venv pyproject.toml constraints.txt
+	@echo "Installing archgym with the newest Gymnasium into $(VENV)-newest (once) ..."
+	$(PYTHON) -m venv $(VENV)-newest
+	grep -v '^gymnasium==' constraints.txt > $(VENV)-newest/constraints.txt
+	$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(VENV)-newest/constraints.txt -U -e . 'gymnasium<2' pytest hypothesis scipy
+	@touch $@
+
 # mypy and import-linter look at the package as users install it: one tree under one name.
 lint: $(STAMPS)/test
 	$(BIN)/ruff check .
@@ -54,4 +67,4 @@ bench: $(STAMPS)/test
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/agents.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-newest build dist *.egg-info

@@ -327,6 +327,12 @@ def _summary(specs: Sequence[RunSpec], runs: Sequence[RunResult]) -> AgentSummar
     )
 
 
+def _rank(summary: AgentSummary) -> tuple[float, float]:
+    """Sorts by the median, among equals by the lower end of the interval, best first."""
+    score = summary.score
+    return (-score.value, -score.low) if score else (math.inf, math.inf)
+
+
 def _task_results(root: Path, name: str, specs: Sequence[RunSpec]) -> TaskResults:
     by_label: dict[str, list[RunSpec]] = {}
     for spec in specs:
@@ -337,7 +343,7 @@ def _task_results(root: Path, name: str, specs: Sequence[RunSpec]) -> TaskResult
         runs = [run for run in (read_run(root, spec) for spec in group) if run is not None]
         read += runs
         summaries.append(_summary(group, runs))
-    summaries.sort(key=lambda each: each.score.value if each.score else -math.inf, reverse=True)
+    summaries.sort(key=_rank)
     return TaskResults(name, tuple(summaries), max(read, key=lambda run: run.best, default=None))
 
 
