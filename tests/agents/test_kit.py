@@ -167,12 +167,10 @@ class Greedy(RandomAgent):
         evaluator.evaluate(self.ask(5))
 
 
-class BlindToConditions(RandomAgent):
-    """Goes through index rows without asking which of them are the same design."""
-
-    def ask(self, n):
-        self._next = getattr(self, "_next", 0) + n
-        return self.space.enumerate(self._next - n, self._next)
+class ConfusedByInertValues(RandomAgent):
+    def tell(self, designs, evaluation):
+        assert np.array_equal(designs, evaluation.designs), "this design was never evaluated"
+        super().tell(designs, evaluation)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +198,8 @@ class BlindToConditions(RandomAgent):
         (kit.check_tiny_space, Stubborn, "of the 3 designs"),
         (kit.check_huge_space, Enumerator, "does not fit"),
         (kit.check_budget_under_population, Greedy, "spent 3|spent 5|spent 1"),
-        (kit.check_conditional, BlindToConditions, "proposals|stopped after"),
+        (kit.check_conditional, Stubborn, "stopped after 1 of 60"),
+        (kit.check_conditional, ConfusedByInertValues, "never evaluated"),
     ],
 )
 def test_kit_finds_the_fault(check, agent, message):

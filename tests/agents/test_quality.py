@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from archgym import search
+from archgym.testing.agents import conditional_task
 from archgym.testing.toys import toy_task
 
 LIGHT = ("genetic", "ant-colony", "simulated-annealing", "hill-climbing")
@@ -35,3 +36,11 @@ def test_wastes_few_proposals(agent):
     result = search(toy_task(), agent, budget=1000, seed=0)
     assert len(result.evaluation) == 1000
     assert result.proposals < 1100
+
+
+@pytest.mark.parametrize("agent", [*LIGHT, "tpe"])
+def test_wastes_few_proposals_on_inert_parameters(agent):
+    task = conditional_task()
+    result = search(task, agent, budget=60, seed=0)
+    assert task.space.canonical_size == 100
+    assert result.proposals < 80
