@@ -156,27 +156,24 @@ def _ramulator(path: Path) -> Iterator[Check]:
         if not part:
             continue
         results = [_run_ramulator(path, configuration, row["trace"]) for row in part]
-        metrics: dict[str, Callable[[DramResult, dict[str, str]], tuple[float, float]]] = {
-            "cycles": lambda r, row: (_cycles(r, configuration), float(row["cycles_total"])),
-            **{name: _count(name) for name in counts},
-        }
-        for metric, value in metrics.items():
-            pairs = [value(result, row) for result, row in zip(results, part, strict=True)]
+        for metric in ("cycles", *counts):
+            mine = [_figure(result, metric, configuration) for result in results]
+            column = "cycles_total" if metric == "cycles" else metric
+            others = [float(row[column]) for row in part]
+            check = f"{_RAMULATOR} {configuration}"
             if configuration == "C1" and metric in ("cycles", "n_act"):
-                for row, (mine, other) in zip(part, pairs, strict=True):
-                    yield compare(f"{_RAMULATOR} C1", row["trace"], metric, [mine], [other], _EXACT)
-            mine_all, others = zip(*pairs, strict=True)
-            yield compare(f"{_RAMULATOR} {configuration}", "all", metric, mine_all, others, _EXACT)
+                for row, one, other in zip(part, mine, others, strict=True):
+                    yield compare(check, row["trace"], metric, [one], [other], _EXACT)
+            yield compare(check, "all", metric, mine, others, _EXACT)
 
 
-def _count(name: str) -> Callable[[DramResult, dict[str, str]], tuple[float, float]]:
-    def pair(result: DramResult, row: dict[str, str]) -> tuple[float, float]:
-        ours = float(getattr(result, name)[0])
-        if name == "n_pre":  # PRE commands only: the reference counts PREA apart.
-            ours -= float(result.n_pre_by_prea[0])
-        return ours, float(row[name])
-
-    return pair
+def _figure(result: DramResult, metric: str, configuration: str) -> float:
+    if metric == "cycles":
+        period_ns = _ramulator_device(configuration).tCK_ps / 1000.0
+        return float(np.rint(result.total_time_ns[0] / period_ns))
+    value = float(getattr(result, metric)[0])
+    # The reference counts PRE commands, and PREA apart.
+    return value - float(result.n_pre_by_prea[0]) if metric == "n_pre" else value
 
 
 def _golden_latency(path: Path) -> Iterator[Check]:
@@ -331,12 +328,6 @@ def _ramulator_device(configuration: str) -> DramDevice:
         organisation = dataclasses.replace(device.organisation, ranks=2)
         return dataclasses.replace(device, organisation=organisation)
     return device
-
-
-def _cycles(result: DramResult, configuration: str) -> float:
-    return float(
-        np.rint(result.total_time_ns[0] * 1000.0 / _ramulator_device(configuration).tCK_ps)
-    )
 
 
 def _dramsys_trace(path: Path, name: str) -> Trace:

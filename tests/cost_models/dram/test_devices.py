@@ -1,0 +1,115 @@
+"""Device presets, user files, and the address mapping."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import yaml
+
+from archgym.cost_models.dram import AddressMapping, device_names, load_device
+from archgym.cost_models.dram import devices as module
+
+DDR3 = load_device("ddr3-1600-1gb-x8")
+
+
+@pytest.mark.parametrize("name", device_names())
+def test_presets_load(name):
+    device = load_device(name)
+    assert device.name == name
+    assert device.request_bytes == 64
+    AddressMapping.parse(device.mapping).check(device)
+
+
+def test_derived_sizes():
+    assert DDR3.capacity_bytes == 1 << 30
+    assert DDR3.peak_bandwidth_gb_per_s == pytest.approx(12.8)
+    assert load_device("ddr4-2400-8gb-x8").capacity_bytes == 8 << 30
+
+
+def test_a_file_of_ones_own(tmp_path):
+    source = module._FOLDER / "ddr3-1600-1gb-x8.yaml"
+    path = tmp_path / "mine.yaml"
+    path.write_text(source.read_text().replace("tRFC: 88", "tRFC: 128"))
+    assert load_device(path).timing.tRFC == 128
+    assert load_device(str(path)).timing.tRFC == 128
+
+
+def test_unknown_names_and_files(tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'ddr4-2400-8gb-x8'"):
+        load_device("ddr4-2400-8gb-x9")
+    with pytest.raises(ValueError, match="does not exist"):
+        load_device(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda d: d["timing"].update(tRC=37), "timing.tRC is 37, must be at least tRAS + tRP"),
+        (lambda d: d["organisation"].update(banks_per_group=0), "banks_per_group is 0"),
+        (lambda d: d["organisation"].update(rows=100), "rows is 100, must be a power of two"),
+        (lambda d: d["timing"].update(tFAW=2.5), "tFAW is 2.5, must be an integer"),
+        (lambda d: d["timing"].update(tCCD_S=3), "tCCD_S is 3, must be at least the burst"),
+        (lambda d: d["timing"].pop("tRFC"), "field timing.tRFC is missing"),
+        (lambda d: d["timing"].update(tRFCC=1), "unknown field timing.tRFCC; did you mean 'tRFC'"),
+        (lambda d: d["current_ma"].update(IDD0=10), "IDD0 is 10, must be at least IDD3N"),
+        (lambda d: d.update(tCK_ps=0), "tCK_ps is 0, must be positive"),
+        (lambda d: d.update(tCK_ps="fast"), "tCK_ps is 'fast', must be a number"),
+        (lambda d: d.update(timing=[1]), "timing must be a mapping"),
+        (lambda d: d.update(name=3), "name is 3, must be text"),
+    ],
+)
+def test_impossible_devices_are_refused(tmp_path, edit, message):
+    data = yaml.safe_load((module._FOLDER / "ddr3-1600-1gb-x8.yaml").read_text())
+    edit(data)
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(ValueError) as error:
+        load_device(path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_not_devices(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("a: [")
+    with pytest.raises(ValueError, match="is not YAML"):
+        load_device(path)
+    path.write_text("[1, 2]")
+    with pytest.raises(ValueError, match="the document must be a mapping"):
+        load_device(path)
+
+
+def test_mapping_decodes_bit_fields():
+    place = AddressMapping.parse(DDR3.mapping).decode(np.array([0x3B22EDC0]))
+    address = 0x3B22EDC0
+    assert place.column[0] == address >> 3 & 1023
+    assert place.bank[0] == address >> 13 & 7
+    assert place.row[0] == address >> 16
+    assert place.rank[0] == place.bankgroup[0] == place.channel[0] == 0
+
+
+def test_mapping_joins_split_fields():
+    mapping = AddressMapping.parse("row:2 bank:1 row:3 column:1")
+    place = mapping.decode(np.array([0b1011101]))
+    assert (place.row[0], place.bank[0], place.column[0]) == (0b10110, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rwo:14", "did you mean 'row'"),
+        ("row", "must be field:bits"),
+        ("row:x", "must be field:bits"),
+    ],
+)
+def test_bad_mappings(text, message):
+    with pytest.raises(ValueError, match=message):
+        AddressMapping.parse(text)
+
+
+def test_mapping_must_fit_the_device():
+    with pytest.raises(ValueError, match="field row has 13 bits, must have 14 for 16384"):
+        AddressMapping.parse("row:13 bank:3 column:10 offset:3").check(DDR3)
+    two = dataclasses.replace(DDR3, organisation=dataclasses.replace(DDR3.organisation, ranks=2))
+    with pytest.raises(ValueError, match="field rank has 0 bits, must have 1 for 2"):
+        AddressMapping.parse(DDR3.mapping).check(two)
