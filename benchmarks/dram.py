@@ -1,0 +1,111 @@
+"""Speed of the DRAM simulator on one core: requests per second per trace, milliseconds per design.
+
+    python benchmarks/dram.py [--reference DIR] [--designs N] [--controller NAME]
+
+Without reference traces the shipped and generated workloads are measured.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from archgym.cost_models.dram import (
+    CONTROLLERS,
+    DramDevice,
+    DramSimulator,
+    Trace,
+    load_device,
+    policy_row,
+)
+from archgym.cost_models.dram.trace_formats import load_trace
+from archgym.cost_models.dram.workloads import load_workload, workload_names
+
+GRID = {
+    "RequestBufferSize": (1, 2, 4, 8, 16, 32, 64, 128),
+    "RefreshMaxPostponed": (1, 2, 4, 8),
+    "RefreshMaxPulledin": (1, 2, 4, 8),
+    "MaxActiveTransactions": (1, 2, 4, 8, 16, 32, 64, 128),
+}
+
+
+def random_designs(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Random designs of the ten-parameter grid of 2023."""
+    columns = [
+        rng.integers(0, len(field.names), n) if field.names else rng.choice(GRID[field.name], n)
+        for field in CONTROLLERS["dramsys"]
+    ]
+    return np.stack(columns, axis=1).astype(np.int64)
+
+
+def reference_traces(folder: Path) -> list[Trace]:
+    """The traces of a reference folder; one more with all of `random_read` there at once."""
+    traces = []
+    for path in sorted((folder / "dram" / "traces").glob("*.csv.gz")):
+        trace = load_trace(path)
+        name = path.name.removesuffix(".csv.gz")
+        limit = 1 if name == "chase" else None
+        parts = (trace.is_write, trace.address, None)
+        traces.append(Trace(trace.cycle, *parts, name, limit))
+        if name == "random_read":
+            traces.append(Trace(np.zeros_like(trace.cycle), *parts, "random_read_sat"))
+    return traces
+
+
+def seconds(simulator: DramSimulator, designs: np.ndarray, repeats: int) -> float:
+    """Best wall time of a batch on one thread."""
+    simulator.run(designs[:1])
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        simulator.run(designs)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def print_throughput(traces: list[Trace], device: DramDevice, controller: str) -> None:
+    """Requests per second of the controller's default design, per trace."""
+    policy = policy_row(controller)
+    rates = []
+    print(f"{device.name}, controller {controller}, default design: million requests per second")
+    for trace in traces:
+        simulator = DramSimulator(device, trace, controller=controller, threads=1)
+        best = seconds(simulator, np.stack([policy, policy]), 5) / 2
+        rates.append(trace.cycle.size / best / 1e6)
+        print(f"  {trace.name:24s} {rates[-1]:6.2f}")
+    print(f"  {'least / median':24s} {min(rates):6.2f} / {np.median(rates):.2f}")
+
+
+def print_designs(traces: list[Trace], device: DramDevice, n: int) -> None:
+    """Milliseconds per random design of the grid, scaled to 10,000 requests."""
+    designs = random_designs(n, np.random.default_rng(0))
+    costs = []
+    print(f"{device.name}, {n} random designs: ms per design and 10,000 requests")
+    for trace in traces:
+        best = seconds(DramSimulator(device, trace, threads=1), designs, 3)
+        costs.append(best / n * 1e3 * 10_000 / trace.cycle.size)
+        print(f"  {trace.name:24s} {costs[-1]:6.2f}")
+    print(f"  {'mean':24s} {np.mean(costs):6.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--reference", type=Path, help="folder of reference figures")
+    parser.add_argument("--designs", type=int, default=64, help="random designs per trace")
+    parser.add_argument("--controller", choices=tuple(CONTROLLERS), help="only this controller")
+    options = parser.parse_args()
+    ddr4 = load_device("ddr4-2400-8gb-x8")
+    ddr3 = load_device("ddr3-1600-1gb-x8")
+    shipped = [load_workload(name) for name in workload_names()]
+    traces = reference_traces(options.reference) if options.reference else shipped
+    for controller in [options.controller] if options.controller else CONTROLLERS:
+        print_throughput(traces, ddr4, controller)
+    if options.reference:
+        folder = options.reference / "dram" / "traces"
+        shipped = [load_trace(path) for path in sorted(folder.glob("*.stl"))]
+    print_designs(shipped, ddr3, options.designs)
+
+
+if __name__ == "__main__":
+    main()
