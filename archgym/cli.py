@@ -206,9 +206,9 @@ def validate(
 ) -> None:
     """Compare a cost model with reference figures; exit status 1 if a check fails."""
     from archgym import tables
-    from archgym.validate import reference_folder, run_checks
+    from archgym.validate import run_checks
 
-    checks = run_checks(name, reference_folder(reference))
+    checks = run_checks(name, reference)
     if json:
         _print_json(checks)
     else:

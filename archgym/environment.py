@@ -63,7 +63,8 @@ class Environment:
         """Fills in defaults and checks option names and choices.
 
         Raises:
-            ValueError: for an unknown option or a value outside an option's choices.
+            ValueError: for an unknown option, a value outside an option's choices, or an unknown
+                workload.
         """
         for name, value in given.items():
             if name not in self.options:
@@ -71,7 +72,13 @@ class Environment:
             choices = self.options[name].choices
             if choices and value not in choices:
                 raise unknown(f"{self.id}: {name}", value, [str(choice) for choice in choices])
-        return {name: given.get(name, option.default) for name, option in self.options.items()}
+        resolved = {name: given.get(name, option.default) for name, option in self.options.items()}
+        workload = resolved.get("workload")
+        if workload is not None and not str(workload).startswith("file:"):
+            known = self.workloads()
+            if workload not in known:
+                raise unknown(f"{self.id}: workload", workload, (*known, "file:PATH"))
+        return resolved
 
     def objective(self, name: str | None) -> Objective:
         """Returns a named objective, the default one for None."""

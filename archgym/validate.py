@@ -60,12 +60,12 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def run_checks(name: str, reference: Path) -> list[dict[str, Any]]:
+def run_checks(name: str, reference: Path | None = None) -> list[dict[str, Any]]:
     """Compares a cost model with reference figures.
 
     Args:
         name: of the cost model's family, such as `dram`.
-        reference: folder with the figures.
+        reference: folder with the figures; see `reference_folder`.
 
     Returns:
         One mapping per check: check, subject, metric, n, exact, median_error, p95_error, max_error,
@@ -80,5 +80,5 @@ def run_checks(name: str, reference: Path) -> list[dict[str, Any]]:
     validate: Callable[[Path], list[Any]] = importlib.import_module(modules[name]).validate
     return [
         {key: _plain(value) for key, value in check.to_dict().items()}
-        for check in validate(reference)
+        for check in validate(reference_folder(reference))
     ]
