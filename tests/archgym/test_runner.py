@@ -122,10 +122,10 @@ def test_a_description_may_change(toy):
 def test_mistakes_of_tasks_are_found_before_anything_is_written(toy):
     toy.write_text(
         toy.read_text().replace(
-            "{env: Outside-v0}", "{env: Outside-v0, workload: wlak}\n  - {env: Outside-v0}"
+            "{env: Outside-v0}", "{env: Outside-v0, workload: 'file:w'}\n  - {env: Outside-v0}"
         )
     )
-    with pytest.raises(ExperimentError, match="task 'Outside-v0 wlak fast': workload: unknown"):
+    with pytest.raises(ExperimentError, match="task 'Outside-v0 file:w fast': workload: unknown"):
         run_experiment(load_experiment(toy), "out", workers=1)
     assert not (toy.parent / "out").exists()
 
