@@ -1,168 +1,152 @@
 """What an issued command does to the earliest cycles of later commands.
 
 Per bank the kernel keeps the first cycle of the next ACT, RD/WR and PRE that the bank's own rules
-allow (tRC, tRCD, tRAS, tRTP, tWR, tRP); `shared`, indexed by bank group of the channel and timing
-class (ACT, RD, WR, PRE), keeps what the rank's rules (tRRD, tFAW, tRFC), the bank group's rules
-(tCCD_L, tWTR_L, tRRD_L) and the data bus between ranks (tRTRS) allow. A command is legal from the
-maximum of the two and of the cycle after the last command. Rules: JESD79-3F and JESD79-4,
-command timing sections; the rank-switch rules are those of the shared data bus.
+allow (tRC, tRCD, tRAS, tRTP, tWR, tRP); per bank group and timing class (ACT, RD, WR) a shared
+limit of what the rank's rules (tRRD, tFAW, tRFC), the bank group's rules (tCCD_L, tWTR_L, tRRD_L)
+and the data bus between ranks (tRTRS) allow. A command is legal from the maximum of the two and of
+the cycle after the last command. Rules: JESD79-3F and JESD79-4, command timing sections; the
+rank-switch rules are those of the shared data bus.
 """
 
 from __future__ import annotations
 
-from numba import njit
-
-from archgym.cost_models.dram.cells import (
-    ACT,
-    B_ACT_AT,
-    B_FIRST,
-    B_HITS,
-    B_NEXT_ACT,
-    B_NEXT_CAS,
-    B_NEXT_PRE,
-    B_NEXT_RDA,
-    B_ROW,
-    BANK_CELLS,
-    CLASSES,
-    R_ACTIVE_FROM,
-    R_ACTIVE_SUM,
-    R_ACTIVE_TO,
-    R_FAW,
-    R_FAW_HEAD,
-    R_NEXT_PREAB,
-    R_NEXT_REF,
-    R_OPEN,
-    R_REFRESH_END,
-    RANK_CELLS,
-    RD,
-    T_CCD_L,
-    T_CCD_S,
-    T_FAW,
-    T_RAS,
-    T_RC,
-    T_RCD,
-    T_RD_RD_RANK,
-    T_RD_WR,
-    T_RD_WR_RANK,
-    T_RFC,
-    T_RP,
-    T_RRD_L,
-    T_RRD_S,
-    T_RTP,
-    T_WR_PRE,
-    T_WR_RD_L,
-    T_WR_RD_RANK,
-    T_WR_RD_S,
-    T_WR_WR_RANK,
-    WR,
-)
+from archgym.cost_models.dram import cells as c
+from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at
+from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.dram.policy import IntArray
 
 
-@njit(cache=True, nogil=True)
-def raise_to(cells, index, cycle):  # type: ignore[no-untyped-def]
+@inlined
+def raise_to(m: IntArray, index: int, cycle: int) -> None:
     """Move an earliest cycle later, never earlier."""
-    if cells[index] < cycle:
-        cells[index] = cycle
+    if m[index] < cycle:
+        m[index] = cycle
 
 
-@njit(cache=True, nogil=True)
-def after_activate(bank, rank, shared, tm, groups, b, r, g, t, row):  # type: ignore[no-untyped-def]
-    """Open `row` of bank `b` at cycle `t`."""
-    p = b * BANK_CELLS
-    bank[p + B_ROW] = row
-    bank[p + B_ACT_AT] = t
-    bank[p + B_NEXT_CAS] = t + tm[T_RCD]
-    bank[p + B_NEXT_RDA] = t
-    raise_to(bank, p + B_NEXT_ACT, t + tm[T_RC])
-    raise_to(bank, p + B_NEXT_PRE, t + tm[T_RAS])
-    q = r * RANK_CELLS
-    raise_to(rank, q + R_NEXT_PREAB, t + tm[T_RAS])
-    raise_to(rank, q + R_NEXT_REF, t + tm[T_RC])
-    head = rank[q + R_FAW_HEAD]
-    rank[q + R_FAW + head] = t
+@inlined
+def raise_rank(m: IntArray, q: int, timing_class: int, cycle: int) -> None:
+    """Raise the shared limits of one class in all bank groups of the rank with cells at `q`."""
+    first = limit_at(m[q + c.R_SHARED]) + timing_class
+    for k in range(m[c.X_GROUPS]):
+        raise_to(m, first + k * c.CLASSES, cycle)
+
+
+@inlined
+def raise_other_ranks(m: IntArray, q: int, timing_class: int, cycle: int) -> None:
+    """Raise the shared limits of one class in all ranks but the one with cells at `q`."""
+    for r in range(m[c.X_RANKS]):
+        if rank_at(r) != q:
+            raise_rank(m, rank_at(r), timing_class, cycle)
+
+
+@inlined
+def after_activate(m: IntArray, p: int, q: int, t: int, row: int) -> None:
+    """Open `row` of the bank with cells at `p`, of the rank with cells at `q`, at cycle `t`."""
+    m[p + c.B_ROW] = row
+    m[p + c.B_NEXT_CAS] = t + m[c.T_RCD]
+    m[p + c.B_NEXT_RDA] = t
+    raise_to(m, p + c.B_NEXT_ACT, t + m[c.T_RC])
+    raise_to(m, p + c.B_NEXT_PRE, t + m[c.T_RAS])
+    raise_to(m, q + c.R_NEXT_PREAB, t + m[c.T_RAS])
+    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RC])
+    head = m[q + c.R_FAW_HEAD]
+    m[q + c.R_FAW + head] = t
     head = (head + 1) & 3
-    rank[q + R_FAW_HEAD] = head
-    limit = max(t + tm[T_RRD_S], rank[q + R_FAW + head] + tm[T_FAW])
-    for other in range(r * groups, (r + 1) * groups):
-        raise_to(shared, other * CLASSES + ACT, limit)
-    raise_to(shared, g * CLASSES + ACT, t + tm[T_RRD_L])
-    if rank[q + R_OPEN] == 0 and t >= rank[q + R_ACTIVE_TO]:
-        rank[q + R_ACTIVE_SUM] += rank[q + R_ACTIVE_TO] - rank[q + R_ACTIVE_FROM]
-        rank[q + R_ACTIVE_FROM] = t
-    rank[q + R_OPEN] += 1
+    m[q + c.R_FAW_HEAD] = head
+    window = m[q + c.R_FAW + head] + m[c.T_FAW]
+    raise_rank(m, q, c.ACT, max(t + m[c.T_RRD_S], window))
+    raise_to(m, limit_at(m[p + c.B_GROUP]) + c.ACT, t + m[c.T_RRD_L])
+    begin_active(m, q, t)
+    m[q + c.R_OPEN] += 1
 
 
-@njit(cache=True, nogil=True)
-def after_read(bank, rank, shared, tm, groups, ranks, b, r, g, t):  # type: ignore[no-untyped-def]
-    """Book the data bus for a read of bank `b` at cycle `t`."""
-    raise_to(bank, b * BANK_CELLS + B_NEXT_PRE, t + tm[T_RTP])
-    raise_to(rank, r * RANK_CELLS + R_NEXT_PREAB, t + tm[T_RTP])
-    for other in range(ranks):
-        if other != r:
-            for og in range(other * groups, (other + 1) * groups):
-                raise_to(shared, og * CLASSES + RD, t + tm[T_RD_RD_RANK])
-                raise_to(shared, og * CLASSES + WR, t + tm[T_RD_WR_RANK])
-    for other in range(r * groups, (r + 1) * groups):
-        raise_to(shared, other * CLASSES + RD, t + tm[T_CCD_S])
-        raise_to(shared, other * CLASSES + WR, t + tm[T_RD_WR])
-    raise_to(shared, g * CLASSES + RD, t + tm[T_CCD_L])
+@inlined
+def begin_active(m: IntArray, q: int, t: int) -> None:
+    """Begin a stretch of active standby at cycle `t`, unless one lasts."""
+    if m[q + c.R_OPEN] == 0 and t >= m[q + c.R_ACTIVE_TO]:
+        m[q + c.R_ACTIVE_SUM] += m[q + c.R_ACTIVE_TO] - m[q + c.R_ACTIVE_FROM]
+        m[q + c.R_ACTIVE_FROM] = t
 
 
-@njit(cache=True, nogil=True)
-def after_write(bank, rank, shared, tm, groups, ranks, b, r, g, t):  # type: ignore[no-untyped-def]
-    """Book the data bus for a write to bank `b` at cycle `t`."""
-    p = b * BANK_CELLS
-    raise_to(bank, p + B_NEXT_PRE, t + tm[T_WR_PRE])
-    bank[p + B_NEXT_RDA] = t + tm[T_WR_PRE] - tm[T_RTP]
-    raise_to(rank, r * RANK_CELLS + R_NEXT_PREAB, t + tm[T_WR_PRE])
-    for other in range(ranks):
-        if other != r:
-            for og in range(other * groups, (other + 1) * groups):
-                raise_to(shared, og * CLASSES + RD, t + tm[T_WR_RD_RANK])
-                raise_to(shared, og * CLASSES + WR, t + tm[T_WR_WR_RANK])
-    for other in range(r * groups, (r + 1) * groups):
-        raise_to(shared, other * CLASSES + RD, t + tm[T_WR_RD_S])
-        raise_to(shared, other * CLASSES + WR, t + tm[T_CCD_S])
-    raise_to(shared, g * CLASSES + RD, t + tm[T_WR_RD_L])
-    raise_to(shared, g * CLASSES + WR, t + tm[T_CCD_L])
+@inlined
+def after_read(m: IntArray, p: int, q: int, t: int) -> None:
+    """Book the data bus for a read at cycle `t`."""
+    raise_to(m, p + c.B_NEXT_PRE, t + m[c.T_RTP])
+    raise_to(m, q + c.R_NEXT_PREAB, t + m[c.T_RTP])
+    if m[c.X_RANKS] > 1:
+        raise_other_ranks(m, q, c.RD, t + m[c.T_RD_RD_RANK])
+        raise_other_ranks(m, q, c.WR, t + m[c.T_RD_WR_RANK])
+    raise_rank(m, q, c.RD, t + m[c.T_CCD_S])
+    raise_rank(m, q, c.WR, t + m[c.T_RD_WR])
+    raise_to(m, limit_at(m[p + c.B_GROUP]) + c.RD, t + m[c.T_CCD_L])
 
 
-@njit(cache=True, nogil=True)
-def after_precharge(bank, rank, tm, b, r, t):  # type: ignore[no-untyped-def]
-    """Close bank `b`; its precharge begins at cycle `t`, by PRE or inside RDA and WRA."""
-    p = b * BANK_CELLS
-    bank[p + B_ROW] = -1
-    bank[p + B_HITS] = 0
-    bank[p + B_FIRST] = -1
-    raise_to(bank, p + B_NEXT_ACT, t + tm[T_RP])
-    q = r * RANK_CELLS
-    raise_to(rank, q + R_NEXT_REF, t + tm[T_RP])
-    rank[q + R_OPEN] -= 1
-    raise_to(rank, q + R_ACTIVE_TO, t)
+@inlined
+def after_write(m: IntArray, p: int, q: int, t: int) -> None:
+    """Book the data bus for a write at cycle `t`."""
+    raise_to(m, p + c.B_NEXT_PRE, t + m[c.T_WR_PRE])
+    m[p + c.B_NEXT_RDA] = t + m[c.T_WR_PRE] - m[c.T_RTP]
+    raise_to(m, q + c.R_NEXT_PREAB, t + m[c.T_WR_PRE])
+    if m[c.X_RANKS] > 1:
+        raise_other_ranks(m, q, c.RD, t + m[c.T_WR_RD_RANK])
+        raise_other_ranks(m, q, c.WR, t + m[c.T_WR_WR_RANK])
+    raise_rank(m, q, c.RD, t + m[c.T_WR_RD_S])
+    raise_rank(m, q, c.WR, t + m[c.T_CCD_S])
+    raise_to(m, limit_at(m[p + c.B_GROUP]) + c.RD, t + m[c.T_WR_RD_L])
+    raise_to(m, limit_at(m[p + c.B_GROUP]) + c.WR, t + m[c.T_CCD_L])
 
 
-@njit(cache=True, nogil=True)
-def after_refresh(rank, shared, tm, groups, r, t):  # type: ignore[no-untyped-def]
-    """Keep rank `r`, all banks precharged, busy for tRFC from cycle `t`.
+@inlined
+def after_precharge(m: IntArray, p: int, q: int, t: int) -> None:
+    """Close a bank; its precharge begins at cycle `t`, by PRE or inside RDA and WRA."""
+    m[p + c.B_ROW] = -1
+    m[p + c.B_HITS] = 0
+    m[p + c.B_FIRST] = -1
+    raise_to(m, p + c.B_NEXT_ACT, t + m[c.T_RP])
+    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RP])
+    m[q + c.R_OPEN] -= 1
+    raise_to(m, q + c.R_ACTIVE_TO, t)
+
+
+@inlined
+def after_precharge_all(m: IntArray, out: IntArray, r: int, t: int) -> None:
+    """Close every bank of rank `r` at cycle `t` and count them."""
+    q = rank_at(r)
+    out[c.O_PREAB] += 1
+    for b in range(r * m[c.X_PER_RANK], (r + 1) * m[c.X_PER_RANK]):
+        p = bank_at(b)
+        if m[p + c.B_ROW] >= 0:
+            out[c.O_PRE] += 1
+            out[c.O_PREAB_BANKS] += 1
+            after_precharge(m, p, q, t)
+        else:
+            raise_to(m, p + c.B_NEXT_ACT, t + m[c.T_RP])
+    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RP])
+
+
+@inlined
+def after_refresh(m: IntArray, q: int, t: int) -> None:
+    """Keep a rank, all banks precharged, busy for tRFC from cycle `t`.
 
     The refresh ends with a precharge; until then the rank draws active standby current, as in
     DRAMPower 4.
     """
-    q = r * RANK_CELLS
-    if t >= rank[q + R_ACTIVE_TO]:
-        rank[q + R_ACTIVE_SUM] += rank[q + R_ACTIVE_TO] - rank[q + R_ACTIVE_FROM]
-        rank[q + R_ACTIVE_FROM] = t
-    raise_to(rank, q + R_ACTIVE_TO, t + tm[T_RFC] - tm[T_RP])
-    rank[q + R_NEXT_REF] = t + tm[T_RFC]
-    rank[q + R_REFRESH_END] = t + tm[T_RFC]
-    for other in range(r * groups, (r + 1) * groups):
-        raise_to(shared, other * CLASSES + ACT, t + tm[T_RFC])
+    begin_active(m, q, t)
+    raise_to(m, q + c.R_ACTIVE_TO, t + m[c.T_RFC] - m[c.T_RP])
+    m[q + c.R_NEXT_REF] = t + m[c.T_RFC]
+    m[q + c.R_REFRESH_END] = t + m[c.T_RFC]
+    raise_rank(m, q, c.ACT, t + m[c.T_RFC])
 
 
-@njit(cache=True, nogil=True)
-def auto_precharge_cycle(bank, tm, b, is_write, t):  # type: ignore[no-untyped-def]
-    """Cycle at which an RDA or WRA issued at `t` begins its precharge."""
-    earliest = bank[b * BANK_CELLS + B_ACT_AT] + tm[T_RAS]
-    if is_write:
-        return max(earliest, t + tm[T_WR_PRE])
-    return max(earliest, t + tm[T_RTP])
+@inlined
+def close_books(m: IntArray, out: IntArray) -> None:
+    """Book the cycles after the last command, and the active standby time of every rank."""
+    end = out[c.O_CYCLES]
+    if end > m[c.X_ACCOUNTED]:
+        out[c.O_STALL + c.STALL_EMPTY] += end - m[c.X_ACCOUNTED]
+    for r in range(m[c.X_RANKS]):
+        q = rank_at(r)
+        to = m[q + c.R_ACTIVE_TO]
+        if m[q + c.R_OPEN] > 0 or to > end:
+            to = end
+        out[c.O_ACTIVE] += m[q + c.R_ACTIVE_SUM] + to - m[q + c.R_ACTIVE_FROM]

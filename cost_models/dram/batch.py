@@ -3,58 +3,55 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram import dramsys, ramulator
-from archgym.cost_models.dram.cells import O_CYCLES, O_LATENCY_P99, OUTPUTS
+from archgym.cost_models.dram.jit import compiled, inlined
+from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import tail_size
 
 _dramsys = dramsys.simulate
 _ramulator = ramulator.simulate
 
 
-@njit(cache=True, nogil=True)
-def latency_heap(write):  # type: ignore[no-untyped-def]
-    """An empty heap for the largest latencies of the reads among `write`."""
+@inlined
+def latency_heap(q: IntArray) -> IntArray:
+    """An empty heap for the largest latencies of the reads among requests `q`."""
     reads = 0
-    for i in range(write.size):
-        reads += 1 - write[i]
+    for i in range(c.Q_WRITE, q.size, c.REQUEST_CELLS):
+        reads += 1 - q[i]
     return np.zeros(1 + (tail_size(reads) if reads > 0 else 0), np.int64)
 
 
-@njit(cache=True, nogil=True)
-def add_channel(totals, out):  # type: ignore[no-untyped-def]
+@inlined
+def add_channel(totals: IntArray, out: IntArray) -> None:
     """Add one channel's counts to a design's; its cycles are those of the last to finish."""
-    cycles = max(totals[O_CYCLES], out[O_CYCLES])
-    for k in range(OUTPUTS):
+    cycles = max(totals[c.O_CYCLES], out[c.O_CYCLES])
+    for k in range(c.OUTPUTS):
         totals[k] += out[k]
         out[k] = 0
-    totals[O_CYCLES] = cycles
+    totals[c.O_CYCLES] = cycles
 
 
-@njit(cache=True, nogil=True)
-def dramsys_batch(  # type: ignore[no-untyped-def]
-    arrival,
-    home,
-    row,
-    column,
-    write,
-    starts,
-    most_reads,
-    geometry,
-    tm,
-    policies,
-    latency,
-    commands,
-    outputs,
-):
-    """Run designs `policies` (n, 10) one after another and fill `outputs` (n, OUTPUTS).
+@compiled
+def dramsys_batch(
+    q: IntArray,
+    starts: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policies: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    outputs: IntArray,
+) -> None:
+    """Run designs `policies` (n, 10) one after another and fill `outputs` (n, c.OUTPUTS).
 
-    Requests `starts[k]` to `starts[k + 1]` are those of channel k. `latency` is empty or
+    Requests `starts[k]` to `starts[k + 1]` of `q` are those of channel k. `latency` is empty or
     `(requests,)`, `commands` is empty or `(commands, 5)`; both hold what the last design did.
     """
-    heap = latency_heap(write)
-    out = np.zeros(OUTPUTS, np.int64)
+    heap = latency_heap(q)
+    out = np.zeros(c.OUTPUTS, np.int64)
     for d in range(policies.shape[0]):
         heap[0] = 0
         outputs[d, :] = 0
@@ -62,11 +59,7 @@ def dramsys_batch(  # type: ignore[no-untyped-def]
             a = starts[k]
             b = starts[k + 1]
             _dramsys(
-                arrival[a:b],
-                home[a:b],
-                row[a:b],
-                column[a:b],
-                write[a:b],
+                q[a * c.REQUEST_CELLS : b * c.REQUEST_CELLS],
                 most_reads,
                 geometry,
                 tm,
@@ -78,28 +71,24 @@ def dramsys_batch(  # type: ignore[no-untyped-def]
             )
             add_channel(outputs[d], out)
         if heap.size > 1:
-            outputs[d, O_LATENCY_P99] = heap[1]
+            outputs[d, c.O_LATENCY_P99] = heap[1]
 
 
-@njit(cache=True, nogil=True)
-def ramulator_batch(  # type: ignore[no-untyped-def]
-    arrival,
-    home,
-    row,
-    column,
-    write,
-    starts,
-    most_reads,
-    geometry,
-    tm,
-    policies,
-    latency,
-    commands,
-    outputs,
-):
+@compiled
+def ramulator_batch(
+    q: IntArray,
+    starts: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policies: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    outputs: IntArray,
+) -> None:
     """Like `dramsys_batch`, for designs (n, 6) of the `ramulator` controller."""
-    heap = latency_heap(write)
-    out = np.zeros(OUTPUTS, np.int64)
+    heap = latency_heap(q)
+    out = np.zeros(c.OUTPUTS, np.int64)
     for d in range(policies.shape[0]):
         heap[0] = 0
         outputs[d, :] = 0
@@ -107,11 +96,7 @@ def ramulator_batch(  # type: ignore[no-untyped-def]
             a = starts[k]
             b = starts[k + 1]
             _ramulator(
-                arrival[a:b],
-                home[a:b],
-                row[a:b],
-                column[a:b],
-                write[a:b],
+                q[a * c.REQUEST_CELLS : b * c.REQUEST_CELLS],
                 most_reads,
                 geometry,
                 tm,
@@ -123,4 +108,4 @@ def ramulator_batch(  # type: ignore[no-untyped-def]
             )
             add_channel(outputs[d], out)
         if heap.size > 1:
-            outputs[d, O_LATENCY_P99] = heap[1]
+            outputs[d, c.O_LATENCY_P99] = heap[1]

@@ -1,7 +1,10 @@
-"""Where each number of the simulated controller lies in the kernels' flat int64 arrays.
+"""Where each number of a simulated controller lies in the kernels' memory.
 
-The kernels hold all state of a bank (rank, queue slot) in one row of `*_CELLS` consecutive int64
-cells, so that a row is one or two cache lines and an address is a shift and an add. Constants only:
+All state of a channel but its queue slots is one int64 array `m`, so that a kernel function takes
+few arguments and every address is a constant plus a shift. It holds, one after another, the cells
+of the controller (`X_`, `Y_`), the timings (`T_`), the cells of each rank (`R_`), the table of
+shared limits, lists of banks, and the cells of each bank (`B_`). Bank b's cells begin at
+b * BANK_CELLS, rank r's at r * RANK_CELLS: `m[b * BANK_CELLS + B_ROW]`, `m[T_RCD]`. Constants only:
 Numba compiles them in.
 """
 
@@ -15,7 +18,12 @@ INF: Final = 1 << 60
 NEVER: Final = -(1 << 40)
 """The cycle of an event that has not happened yet."""
 
-# Commands. The two low bits are the timing class, whose bus constraints the command shares.
+MOST_RANKS: Final = 16
+MOST_GROUPS: Final = 128
+MOST_BANKS: Final = 1024
+"""Most ranks, bank groups and banks of a channel."""
+
+# Commands. The two low bits are the timing class, whose shared limits the command obeys.
 ACT: Final = 0
 RD: Final = 1
 WR: Final = 2
@@ -26,26 +34,144 @@ PREAB: Final = 7
 REFAB: Final = 11
 CLASSES: Final = 4
 
-# Bank cells.
-BANK_CELLS: Final = 16
-B_NEXT_ACT: Final = 0
-B_NEXT_CAS: Final = 1
-B_NEXT_RDA: Final = 2
-B_NEXT_PRE: Final = 3
-B_ROW: Final = 4  # open row, -1 when precharged
-B_HEAD: Final = 5  # slots of the bank's requests, oldest first
-B_TAIL: Final = 6
-B_COUNT: Final = 7
-B_HITS: Final = 8  # queued requests for the open row
-B_FIRST: Final = 9  # slot of the oldest of them, -1 when none
-B_SLOT: Final = 10  # slot of the request the bank works on
-B_COMMAND: Final = 11  # the command it wants
-B_EARLIEST: Final = 12  # first cycle its own timing allows, INF when it wants nothing
-B_REQUEST: Final = 13  # trace index of that request
-B_SHARED: Final = 14  # index of its timing class in the shared table
-B_ACT_AT: Final = 15  # cycle of the last ACT
+# The controller.
+X_RANKS: Final = 0
+X_GROUPS: Final = 1
+X_PER_RANK: Final = 2
+X_QUEUED: Final = 3  # requests in the buffers
+X_WRITES: Final = 4  # writes among them
+X_LAST_HOME: Final = 5  # bank of the last request stored
+X_LAST_WRITE: Final = 6  # direction of the last access
+X_FREE: Final = 7  # first free slot
+X_ACTIVE: Final = 8  # banks with requests
+X_ACCEPTED: Final = 9  # requests accepted so far
+X_READS: Final = 10  # reads among them
+X_SERVED: Final = 11  # requests accessed so far
+X_ARRIVES: Final = 12  # when the next request reaches the controller, INF while unknown
+X_SENT: Final = 13  # when the arbiter takes it
+X_SENDING: Final = 14  # X_ARRIVES is still to be found
+X_TAKEN: Final = 15  # when the arbiter took the last one
+X_STORED: Final = 16  # when the controller stored the last one
+X_BUS: Final = 17  # first cycle with a free command bus
+X_RESCAN: Final = 18  # the next command is still to be found
+X_BEST: Final = 19  # bank of the next command; -2 - r: refresh of rank r; -1: none
+X_BEST_AT: Final = 20  # its cycle
+X_BEST_REQUEST: Final = 21  # the request it serves
+X_LOOK: Final = 22  # first cycle at which a refresh manager looks
+X_TRIGGER: Final = 23  # first such cycle in the future
+X_BLOCKED: Final = 24  # ranks whose banks are held back
+X_BLOCKED_AT: Final = 25  # cycle at which that began, while its commands may still go out
+X_ACCOUNTED: Final = 26  # first cycle not yet in the stall cells
+X_ANSWERED: Final = 27  # answers given
+X_ANSWERED_READS: Final = 28  # answers given to reads
+X_NEXT_ANSWER: Final = 29  # next request to answer, where answers keep request order
+X_LAST_ANSWER: Final = 30  # cycle of the last answer
+X_PAGE: Final = 31  # the design: its ten parameters
+X_SCHEDULER: Final = 32
+X_ORGANISATION: Final = 33
+X_SIZE: Final = 34
+X_IN_ORDER: Final = 35  # answers keep request order
+X_LIMITED: Final = 36  # the arbiter limits requests in flight
+X_MOST_ACTIVE: Final = 37
+X_MOST_POSTPONED: Final = 38
+X_MOST_PULLED_IN: Final = 39
+X_MOST_READS: Final = 40  # of the trace, 0 without a limit
 
-# Slot cells: one per request in the controller's buffers.
+# The `ramulator` controller keeps some cells of its own beside those.
+Y_BUFFERED: Final = 48  # reads that wait; the next cell: writes
+Y_BUSY: Final = 50  # banks with reads that wait; the next cell: with writes
+Y_OPENED: Final = 52  # requests in the active buffer
+Y_WRITE_MODE: Final = 53
+Y_REFRESHES: Final = 54  # refreshes that wait
+Y_REFRESHED: Final = 55  # refreshes done
+Y_ROW_HIT_FIRST: Final = 56
+Y_ROOM: Final = 57  # places for reads; the next cell: for writes
+Y_LOW: Final = 59  # watermarks in percent
+Y_HIGH: Final = 60
+Y_COMMAND: Final = 61  # the next command
+Y_OWN: Final = 62  # first cycle its bank allows it
+
+# Timings in memory-clock cycles.
+TIMING_BASE: Final = 64
+T_CL: Final = TIMING_BASE + 0
+T_CWL: Final = TIMING_BASE + 1
+T_BURST: Final = TIMING_BASE + 2
+T_RCD: Final = TIMING_BASE + 3
+T_RP: Final = TIMING_BASE + 4
+T_RAS: Final = TIMING_BASE + 5
+T_RC: Final = TIMING_BASE + 6
+T_RTP: Final = TIMING_BASE + 7
+T_WR_PRE: Final = TIMING_BASE + 8  # WR to PRE
+T_CCD_S: Final = TIMING_BASE + 9
+T_CCD_L: Final = TIMING_BASE + 10
+T_RRD_S: Final = TIMING_BASE + 11
+T_RRD_L: Final = TIMING_BASE + 12
+T_WR_RD_S: Final = TIMING_BASE + 13  # WR to RD, same rank
+T_WR_RD_L: Final = TIMING_BASE + 14
+T_RD_WR: Final = TIMING_BASE + 15  # RD to WR, same rank
+T_RD_RD_RANK: Final = TIMING_BASE + 16  # between ranks
+T_RD_WR_RANK: Final = TIMING_BASE + 17
+T_WR_RD_RANK: Final = TIMING_BASE + 18
+T_WR_WR_RANK: Final = TIMING_BASE + 19
+T_FAW: Final = TIMING_BASE + 20
+T_RFC: Final = TIMING_BASE + 21
+T_REFI: Final = TIMING_BASE + 22
+TIMINGS: Final = 23
+
+# Ranks.
+RANK_CELLS: Final = 24
+RANK_BASE: Final = TIMING_BASE + 32
+R_NEXT_PREAB: Final = RANK_BASE + 0
+R_NEXT_REF: Final = RANK_BASE + 1
+R_OPEN: Final = RANK_BASE + 2  # activated banks
+R_COMMAND: Final = RANK_BASE + 3  # refresh manager: 0 none, PREAB or REFAB
+R_TRIGGER: Final = RANK_BASE + 4  # cycle at which it looks next
+R_OWED: Final = RANK_BASE + 5  # postponed minus pulled-in refreshes
+R_PULLING: Final = RANK_BASE + 6  # it may pull in
+R_BLOCKED: Final = RANK_BASE + 7  # it holds all banks back
+R_QUEUED: Final = RANK_BASE + 8  # requests in the buffers for this rank
+R_FAW: Final = RANK_BASE + 9  # ring of the last four ACTs
+R_FAW_HEAD: Final = RANK_BASE + 13
+R_ACTIVE_FROM: Final = RANK_BASE + 14  # active standby: start, latest precharge and total so far
+R_ACTIVE_TO: Final = RANK_BASE + 15
+R_ACTIVE_SUM: Final = RANK_BASE + 16
+R_REFRESH_END: Final = RANK_BASE + 17
+R_SHARED: Final = RANK_BASE + 18  # first shared limit of its bank groups
+
+# Shared limits: per bank group and timing class, the first cycle that rank, group and bus allow.
+SHARED_BASE: Final = RANK_BASE + MOST_RANKS * RANK_CELLS
+LIMIT_SPAN: Final = 1024  # a power of two above every index of a shared limit
+
+# Unordered lists of banks: with requests (`ramulator`: with reads), with writes, with a request
+# in the active buffer; and the rank of each bank.
+ACTIVE_BASE: Final = SHARED_BASE + MOST_GROUPS * CLASSES
+WRITING_BASE: Final = ACTIVE_BASE + MOST_BANKS
+OPENED_BASE: Final = WRITING_BASE + MOST_BANKS
+RANK_OF: Final = OPENED_BASE + MOST_BANKS
+
+# Banks.
+BANK_CELLS: Final = 16
+BANK_BASE: Final = RANK_OF + MOST_BANKS
+B_NEXT_ACT: Final = BANK_BASE + 0  # first cycles that the bank's own timing allows
+B_NEXT_CAS: Final = BANK_BASE + 1
+B_NEXT_RDA: Final = BANK_BASE + 2
+B_NEXT_PRE: Final = BANK_BASE + 3
+B_ROW: Final = BANK_BASE + 4  # open row, -1 when precharged
+B_HEAD: Final = BANK_BASE + 5  # slots of the bank's requests, oldest first
+B_TAIL: Final = BANK_BASE + 6
+B_COUNT: Final = BANK_BASE + 7
+B_HITS: Final = BANK_BASE + 8  # queued requests for the open row
+B_FIRST: Final = BANK_BASE + 9  # slot of the oldest of them, -1 when none
+B_SLOT: Final = BANK_BASE + 10  # slot of the request the bank works on
+B_COMMAND: Final = BANK_BASE + 11  # the command it wants
+B_EARLIEST: Final = (
+    BANK_BASE + 12
+)  # first cycle its own timing allows that, INF when it wants nothing
+B_REQUEST: Final = BANK_BASE + 13  # trace index of that request
+B_LIMIT: Final = BANK_BASE + 14  # index of the shared limit that the command obeys
+B_GROUP: Final = BANK_BASE + 15  # index of the first shared limit of its bank group
+
+# Slots, in an array of their own: one per request in the controller's buffers.
 SLOT_CELLS: Final = 8
 S_REQUEST: Final = 0
 S_ROW: Final = 1
@@ -56,50 +182,13 @@ S_COLUMN: Final = 5
 S_ACCEPTED: Final = 6
 S_CLASSIFIED: Final = 7
 
-# Rank cells.
-RANK_CELLS: Final = 24
-R_NEXT_PREAB: Final = 0
-R_NEXT_REF: Final = 1
-R_OPEN: Final = 2  # activated banks
-R_COMMAND: Final = 3  # refresh manager: 0 none, PREAB or REFAB
-R_TRIGGER: Final = 4  # cycle at which it looks next
-R_OWED: Final = 5  # postponed minus pulled-in refreshes
-R_PULLING: Final = 6  # it may pull in
-R_BLOCKED: Final = 7  # it holds all banks back
-R_QUEUED: Final = 8  # requests in the buffers for this rank
-R_FAW: Final = 9  # ring of the last four ACTs
-R_FAW_HEAD: Final = 13
-R_ACTIVE_FROM: Final = 14  # active standby: start, latest precharge and total so far
-R_ACTIVE_TO: Final = 15
-R_ACTIVE_SUM: Final = 16
-R_REFRESH_END: Final = 17
-R_REFRESH_DUE: Final = 18
-
-# Timing vector (memory-clock cycles).
-T_CL: Final = 0
-T_CWL: Final = 1
-T_BURST: Final = 2
-T_RCD: Final = 3
-T_RP: Final = 4
-T_RAS: Final = 5
-T_RC: Final = 6
-T_RTP: Final = 7
-T_WR_PRE: Final = 8  # WR to PRE
-T_CCD_S: Final = 9
-T_CCD_L: Final = 10
-T_RRD_S: Final = 11
-T_RRD_L: Final = 12
-T_WR_RD_S: Final = 13  # WR to RD, same rank
-T_WR_RD_L: Final = 14
-T_RD_WR: Final = 15  # RD to WR, same rank
-T_RD_RD_RANK: Final = 16  # between ranks
-T_RD_WR_RANK: Final = 17
-T_WR_RD_RANK: Final = 18
-T_WR_WR_RANK: Final = 19
-T_FAW: Final = 20
-T_RFC: Final = 21
-T_REFI: Final = 22
-TIMINGS: Final = 23
+# Requests of a channel, in an array of their own.
+REQUEST_CELLS: Final = 8
+Q_ARRIVAL: Final = 0
+Q_HOME: Final = 1  # bank of the channel
+Q_ROW: Final = 2
+Q_COLUMN: Final = 3
+Q_WRITE: Final = 4
 
 # Geometry vector.
 G_RANKS: Final = 0
@@ -139,15 +228,15 @@ ARBITER_FIFO: Final = 1
 ARBITER_REORDER: Final = 2
 
 # Policy vector of the `ramulator` controller.
-Q_SCHEDULER: Final = 0
-Q_READS: Final = 1  # entries of the read buffer
-Q_WRITES: Final = 2
-Q_LOW: Final = 3  # watermarks, percent of the write buffer
-Q_HIGH: Final = 4
-Q_REFRESH: Final = 5
+RP_SCHEDULER: Final = 0
+RP_READS: Final = 1  # entries of the read buffer
+RP_WRITES: Final = 2
+RP_LOW: Final = 3  # watermarks, percent of the write buffer
+RP_HIGH: Final = 4
+RP_REFRESH: Final = 5
 RAMULATOR_POLICIES: Final = 6
-QSCHED_FRFCFS: Final = 0
-QSCHED_FRFCFS_ROW_HIT: Final = 1
+RSCHED_FRFCFS: Final = 0
+RSCHED_FRFCFS_ROW_HIT: Final = 1
 
 # Result vector of one design.
 O_CYCLES: Final = 0
@@ -179,10 +268,3 @@ STALL_ACTIVATION: Final = 4
 STALL_EMPTY: Final = 5
 STALLS: Final = 6
 OUTPUTS: Final = O_STALL + STALLS
-
-# Answer cells: the state of the way back.
-A_ACTIVE_RETURNS: Final = 0  # answers given
-A_READ_RETURNS: Final = 1  # answers given to reads
-A_NEXT_IN_ORDER: Final = 2  # next request to answer, when answers keep request order
-A_LAST_RETURN: Final = 3
-ANSWERS: Final = 4

@@ -152,6 +152,16 @@ class DramDevice:
                 raise ValueError(
                     f"device {self.name!r}: organisation.{name} is {value}, must be a power of two"
                 )
+        o = self.organisation
+        for name, value, most in (
+            ("ranks", o.ranks, c.MOST_RANKS),
+            ("ranks x bank groups", o.ranks * o.bank_groups, c.MOST_GROUPS),
+            ("banks of a channel", self.banks_per_channel, c.MOST_BANKS),
+        ):
+            if value > most:
+                raise ValueError(
+                    f"device {self.name!r}: organisation has {value} {name}, must be at most {most}"
+                )
         if self.organisation.burst_length % self.organisation.data_rate:
             raise ValueError(
                 f"device {self.name!r}: organisation.burst_length is "
@@ -271,7 +281,7 @@ class DramDevice:
             (c.T_RFC, t.tRFC),
             (c.T_REFI, t.tREFI),
         ):
-            vector[index] = value
+            vector[index - c.TIMING_BASE] = value
         return vector
 
     def geometry_vector(self) -> NDArray[np.int64]:

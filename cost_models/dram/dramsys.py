@@ -1,512 +1,375 @@
-"""Event-skipping kernel of the ten-parameter controller, with the semantics of DRAMSys 4.0."""
+"""Event-skipping kernel of the ten-parameter controller, with the semantics of DRAMSys 4.0.
+
+The clock jumps from event to event: a command, the arrival of a request that has room, a refresh
+that falls due. Between two events no state changes. Commands that are ready in a cycle go out
+before a request of that cycle is stored, as in the event order of DRAMSys.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from archgym.cost_models.dram import cells as c
+from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at, request_at, slot_at
 from archgym.cost_models.dram.bank_timing import (
     after_activate,
     after_precharge,
+    after_precharge_all,
     after_read,
     after_refresh,
     after_write,
-    auto_precharge_cycle,
-    raise_to,
+    close_books,
 )
-from archgym.cost_models.dram.cells import (
-    A_ACTIVE_RETURNS,
-    A_NEXT_IN_ORDER,
-    A_READ_RETURNS,
-    ACT,
-    ANSWERS,
-    ARBITER_REORDER,
-    ARBITER_SIMPLE,
-    B_COMMAND,
-    B_COUNT,
-    B_EARLIEST,
-    B_FIRST,
-    B_HEAD,
-    B_NEXT_ACT,
-    B_REQUEST,
-    B_ROW,
-    B_SHARED,
-    B_SLOT,
-    B_TAIL,
-    BANK_CELLS,
-    BUFFER_BANKWISE,
-    BUFFER_READ_WRITE,
-    CLASSES,
-    G_BANKS,
-    G_GROUPS,
-    G_RANKS,
-    INF,
-    NEVER,
-    O_ACT,
-    O_ACTIVE,
-    O_AUTO_PRE,
-    O_COMMANDS,
-    O_CONFLICTS,
-    O_CYCLES,
-    O_HITS,
-    O_MISSES,
-    O_PRE,
-    O_PREAB,
-    O_PREAB_BANKS,
-    O_RD,
-    O_REF,
-    O_STALL,
-    O_WR,
-    P_ACTIVE,
-    P_ARBITER,
-    P_BUFFER,
-    P_BUFFER_SIZE,
-    P_PAGE,
-    P_POSTPONED,
-    P_PULLED_IN,
-    P_REFRESH,
-    P_RESPONSE,
-    P_SCHEDULER,
-    PRE,
-    PREAB,
-    R_ACTIVE_FROM,
-    R_ACTIVE_SUM,
-    R_ACTIVE_TO,
-    R_BLOCKED,
-    R_COMMAND,
-    R_FAW,
-    R_NEXT_PREAB,
-    R_NEXT_REF,
-    R_OPEN,
-    R_QUEUED,
-    R_REFRESH_END,
-    R_TRIGGER,
-    RANK_CELLS,
-    RD,
-    REFAB,
-    REFRESH_NONE,
-    RESPONSE_REORDER,
-    S_ACCEPTED,
-    S_CLASSIFIED,
-    S_COLUMN,
-    S_NEXT,
-    S_REQUEST,
-    S_ROW,
-    S_WRITE,
-    SCHED_FIFO,
-    SCHED_FRFCFS_GRP,
-    SLOT_CELLS,
-    STALL_ACTIVATION,
-    STALL_BANK,
-    STALL_COMMAND,
-    STALL_DATA_BUS,
-    STALL_EMPTY,
-    STALL_REFRESH,
-    T_BURST,
-    T_CL,
-    T_CWL,
-    T_REFI,
-    T_RP,
+from archgym.cost_models.dram.jit import compiled, inlined
+from archgym.cost_models.dram.machine import (
+    build,
+    classify,
+    drop,
+    free_slots,
+    give_slot,
+    record,
+    take_slot,
 )
+from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, choose, count_hits, remove
 from archgym.cost_models.dram.refresh import first_trigger, look, refreshed
-from archgym.cost_models.dram.responses import answer, answer_in_order
+from archgym.cost_models.dram.responses import answer, answer_in_order, power_of_two, with_room
 
 
-@njit(cache=True, nogil=True)
-def power_of_two(n):  # type: ignore[no-untyped-def]
-    """Smallest power of two above `n`."""
-    size = 1
-    while size <= n:
-        size *= 2
-    return size
+@inlined
+def start(geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int) -> IntArray:
+    """Memory of a controller with the ten parameters `policy`."""
+    m = build(geometry, tm, 1)
+    m[c.X_PAGE] = policy[c.P_PAGE]
+    m[c.X_SCHEDULER] = policy[c.P_SCHEDULER]
+    m[c.X_ORGANISATION] = policy[c.P_BUFFER]
+    m[c.X_SIZE] = policy[c.P_BUFFER_SIZE]
+    if policy[c.P_RESPONSE] == c.RESPONSE_REORDER or policy[c.P_ARBITER] == c.ARBITER_REORDER:
+        m[c.X_IN_ORDER] = 1
+    if policy[c.P_ARBITER] != c.ARBITER_SIMPLE:
+        m[c.X_LIMITED] = 1
+        m[c.X_MOST_ACTIVE] = policy[c.P_ACTIVE]
+    m[c.X_MOST_POSTPONED] = policy[c.P_POSTPONED]
+    m[c.X_MOST_PULLED_IN] = policy[c.P_PULLED_IN]
+    m[c.X_MOST_READS] = most_reads
+    if policy[c.P_REFRESH] != c.REFRESH_NONE:
+        for r in range(m[c.X_RANKS]):
+            trigger = first_trigger(m[c.T_REFI], r, m[c.X_RANKS])
+            m[rank_at(r) + c.R_TRIGGER] = trigger
+            m[c.X_LOOK] = min(m[c.X_LOOK], trigger)
+    m[c.X_TRIGGER] = m[c.X_LOOK]
+    return m
 
 
-@njit(cache=True, nogil=True)
-def has_room(bank, organisation, size, last_home, total, writes):  # type: ignore[no-untyped-def]
+@inlined
+def slots_of(m: IntArray) -> int:
+    """Slots that the buffers may fill. Bankwise may pass its size by one, see `has_room`."""
+    if m[c.X_ORGANISATION] == c.BUFFER_BANKWISE:
+        return int(m[c.X_RANKS] * m[c.X_PER_RANK] * (m[c.X_SIZE] + 1))
+    buffers = 2 if m[c.X_ORGANISATION] == c.BUFFER_READ_WRITE else 1
+    return int(buffers * m[c.X_SIZE])
+
+
+@inlined
+def has_room(m: IntArray) -> bool:
     """Whether the buffers take one more request, by the buffer organisation."""
-    if organisation == BUFFER_BANKWISE:
-        return bank[last_home * BANK_CELLS + B_COUNT] < size
-    if organisation == BUFFER_READ_WRITE:
-        return writes < size and total - writes < size
-    return total < size
+    if m[c.X_ORGANISATION] == c.BUFFER_BANKWISE:
+        return bool(m[bank_at(m[c.X_LAST_HOME]) + c.B_COUNT] < m[c.X_SIZE])
+    if m[c.X_ORGANISATION] == c.BUFFER_READ_WRITE:
+        reads = m[c.X_QUEUED] - m[c.X_WRITES]
+        return bool(m[c.X_WRITES] < m[c.X_SIZE] and reads < m[c.X_SIZE])
+    return bool(m[c.X_QUEUED] < m[c.X_SIZE])
 
 
-@njit(cache=True, nogil=True)
-def record(commands, out, t, command, b, row, column):  # type: ignore[no-untyped-def]
-    """Append a command to the trace, where one is wanted."""
-    k = out[O_COMMANDS]
-    if k < commands.shape[0]:
-        commands[k, 0] = t
-        commands[k, 1] = command
-        commands[k, 2] = b
-        commands[k, 3] = row
-        commands[k, 4] = column
-    out[O_COMMANDS] = k + 1
+@inlined
+def account(m: IntArray, out: IntArray, t: int) -> None:
+    """Book the cycles before `t` on what held the next command back."""
+    cycles = t - m[c.X_ACCOUNTED]
+    if cycles <= 0:
+        return
+    m[c.X_ACCOUNTED] = t
+    reason = c.STALL_REFRESH if m[c.X_QUEUED] > 0 else c.STALL_EMPTY
+    best = m[c.X_BEST]
+    if best >= 0:
+        p = bank_at(best)
+        if m[limit_at(m[p + c.B_LIMIT])] <= m[p + c.B_EARLIEST]:
+            reason = c.STALL_BANK
+        elif m[p + c.B_COMMAND] != c.ACT:
+            reason = c.STALL_DATA_BUS
+        elif m[rank_at(m[c.RANK_OF + best]) + c.R_REFRESH_END] < m[c.X_BEST_AT]:
+            reason = c.STALL_ACTIVATION
+    out[c.O_STALL + reason] += cycles
 
 
-@njit(cache=True, nogil=True)
-def simulate(  # type: ignore[no-untyped-def]
-    arrival,
-    home,
-    row,
-    column,
-    write,
-    most_reads,
-    geometry,
-    tm,
-    policy,
-    heap,
-    latency,
-    commands,
-    out,
-):
-    """Run one design over a trace."""
-    n = arrival.size
-    ranks = geometry[G_RANKS]
-    groups = geometry[G_GROUPS]
-    per_group = geometry[G_BANKS]
-    per_rank = groups * per_group
-    banks = ranks * per_rank
+@inlined
+def accept(m: IntArray, slot: IntArray, q: IntArray, out: IntArray, t: int) -> None:
+    """Store the next request and let its bank choose again."""
+    account(m, out, t)
+    i = m[c.X_ACCEPTED]
+    s = take_slot(m, slot, q, i, t)
+    b = q[request_at(i) + c.Q_HOME]
+    write = q[request_at(i) + c.Q_WRITE]
+    p = bank_at(b)
+    if m[p + c.B_COUNT] == 0:
+        m[c.ACTIVE_BASE + m[c.X_ACTIVE]] = b
+        m[c.X_ACTIVE] += 1
+    append(m, slot, b, s)
+    m[rank_at(m[c.RANK_OF + b]) + c.R_QUEUED] += 1
+    m[c.X_QUEUED] += 1
+    m[c.X_WRITES] += write
+    m[c.X_LAST_HOME] = b
+    m[c.X_ACCEPTED] = i + 1
+    m[c.X_READS] += 1 - write
+    m[c.X_STORED] = t
+    m[c.X_TAKEN] = m[c.X_SENT] if m[c.X_LIMITED] else t
+    m[c.X_ARRIVES] = c.INF
+    m[c.X_SENDING] = request_at(i + 1) < q.size
+    choose(m, slot, b)
+    if m[c.X_RESCAN] or m[c.X_BEST] == b or m[c.X_BLOCKED]:
+        m[c.X_RESCAN] = 1
+        return
+    at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), max(m[c.X_BUS], t))
+    older = m[p + c.B_REQUEST] < m[c.X_BEST_REQUEST]
+    if at < m[c.X_BEST_AT] or (at == m[c.X_BEST_AT] and older):
+        m[c.X_BEST] = b
+        m[c.X_BEST_AT] = at
+        m[c.X_BEST_REQUEST] = m[p + c.B_REQUEST]
 
-    page = policy[P_PAGE]
-    scheduler = policy[P_SCHEDULER]
-    organisation = policy[P_BUFFER]
-    size = policy[P_BUFFER_SIZE]
-    in_order = policy[P_RESPONSE] == RESPONSE_REORDER or policy[P_ARBITER] == ARBITER_REORDER
-    limited = policy[P_ARBITER] != ARBITER_SIMPLE
-    most_active = policy[P_ACTIVE]
-    most_postponed = policy[P_POSTPONED]
-    most_pulled = policy[P_PULLED_IN]
-    interval = tm[T_REFI]
 
-    bank = np.zeros(banks * BANK_CELLS, np.int64)
-    for b in range(banks):
-        p = b * BANK_CELLS
-        bank[p + B_ROW] = -1
-        bank[p + B_HEAD] = -1
-        bank[p + B_TAIL] = -1
-        bank[p + B_FIRST] = -1
-        bank[p + B_EARLIEST] = INF
-    rank = np.zeros(ranks * RANK_CELLS, np.int64)
-    for r in range(ranks):
-        q = r * RANK_CELLS
-        for k in range(4):
-            rank[q + R_FAW + k] = NEVER
-        rank[q + R_TRIGGER] = INF
-        if policy[P_REFRESH] != REFRESH_NONE:
-            rank[q + R_TRIGGER] = first_trigger(interval, r, ranks)
-    shared = np.zeros(ranks * groups * CLASSES, np.int64)
-    active = np.zeros(banks, np.int64)
-    active_count = 0
+@inlined
+def find_arrival(m: IntArray, q: IntArray, returns: IntArray) -> None:
+    """Find when the next request reaches the controller, if what it waits for is known."""
+    i = m[c.X_ACCEPTED]
+    mask = returns.shape[1] - 1
+    sent = max(q[request_at(i) + c.Q_ARRIVAL], m[c.X_TAKEN] + 1)
+    if m[c.X_MOST_READS] > 0 and m[c.X_READS] >= m[c.X_MOST_READS]:
+        k = m[c.X_READS] - m[c.X_MOST_READS]
+        if k >= m[c.X_ANSWERED_READS]:
+            return
+        sent = max(sent, returns[1, k & mask] + 1)
+    if m[c.X_LIMITED] and i >= m[c.X_MOST_ACTIVE]:
+        k = i - m[c.X_MOST_ACTIVE]
+        if k >= m[c.X_ANSWERED]:
+            return
+        sent = max(sent, returns[0, k & mask])
+    m[c.X_SENT] = sent
+    m[c.X_SENDING] = 0
+    m[c.X_ARRIVES] = max(sent, m[c.X_STORED] + 1)
 
-    if organisation == BUFFER_BANKWISE:
-        slots = banks * (size + 1)
-    elif organisation == BUFFER_READ_WRITE:
-        slots = 2 * size
+
+@inlined
+def look_at_refreshes(m: IntArray, t: int) -> None:
+    """Let the refresh managers that are due decide."""
+    m[c.X_LOOK] = c.INF
+    m[c.X_TRIGGER] = c.INF
+    for r in range(m[c.X_RANKS]):
+        q = rank_at(r)
+        if t >= m[q + c.R_TRIGGER]:
+            was = m[q + c.R_BLOCKED]
+            look(m, r, t, m[c.T_REFI], m[c.X_MOST_POSTPONED])
+            m[c.X_RESCAN] = 1
+            if m[q + c.R_BLOCKED] > was:
+                m[c.X_BLOCKED] += 1
+                m[c.X_BLOCKED_AT] = t
+        trigger = m[q + c.R_TRIGGER]
+        m[c.X_LOOK] = min(m[c.X_LOOK], trigger)
+        if trigger > t:
+            m[c.X_TRIGGER] = min(m[c.X_TRIGGER], trigger)
+
+
+@inlined
+def find_refresh(m: IntArray, floor: int) -> None:
+    """Find the first command that a refresh manager wants, not before `floor`."""
+    m[c.X_BEST] = -1
+    m[c.X_BEST_AT] = c.INF
+    m[c.X_BEST_REQUEST] = c.INF
+    for r in range(m[c.X_RANKS]):
+        q = rank_at(r)
+        if m[q + c.R_COMMAND]:
+            index = c.R_NEXT_PREAB if m[q + c.R_COMMAND] == c.PREAB else c.R_NEXT_REF
+            at = max(m[q + index], floor)
+            if at < m[c.X_BEST_AT]:
+                m[c.X_BEST_AT] = at
+                m[c.X_BEST] = -2 - r
+                m[c.X_BEST_REQUEST] = -1
+
+
+@inlined
+def find_command(m: IntArray, t: int) -> None:
+    """Find the next command: earliest first, oldest request among equals, refresh before all."""
+    floor = max(m[c.X_BUS], t)
+    m[c.X_RESCAN] = 0
+    best = -1
+    best_at = c.INF
+    best_request = c.INF
+    if t >= m[c.X_LOOK]:
+        find_refresh(m, floor)
+        best = m[c.X_BEST]
+        best_at = m[c.X_BEST_AT]
+        best_request = m[c.X_BEST_REQUEST]
+    blocked = m[c.X_BLOCKED] > 0
+    for k in range(c.ACTIVE_BASE, c.ACTIVE_BASE + m[c.X_ACTIVE]):
+        b = m[k]
+        p = bank_at(b)
+        at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), floor)
+        if at < best_at or (at == best_at and m[p + c.B_REQUEST] < best_request):
+            # A command that is ready in the cycle that blocks its bank still goes out.
+            if blocked and at > m[c.X_BLOCKED_AT] and m[rank_at(m[c.RANK_OF + b]) + c.R_BLOCKED]:
+                continue
+            best_at = at
+            best = b
+            best_request = m[p + c.B_REQUEST]
+    if best_at > t:
+        m[c.X_BLOCKED_AT] = c.NEVER
+    m[c.X_BEST] = best
+    m[c.X_BEST_AT] = best_at
+    m[c.X_BEST_REQUEST] = best_request
+
+
+@inlined
+def choose_all(m: IntArray, slot: IntArray) -> None:
+    """Let every bank with requests choose again."""
+    for k in range(c.ACTIVE_BASE, c.ACTIVE_BASE + m[c.X_ACTIVE]):
+        choose(m, slot, m[k])
+
+
+@inlined
+def issue_refresh(
+    m: IntArray, slot: IntArray, commands: IntArray, out: IntArray, r: int, t: int
+) -> None:
+    """Issue what the refresh manager of rank `r` wants: PREA or REF."""
+    q = rank_at(r)
+    record(commands, out, t, m[q + c.R_COMMAND], r * m[c.X_PER_RANK], -1, -1)
+    if m[q + c.R_COMMAND] == c.REFAB:
+        out[c.O_REF] += 1
+        m[c.X_BLOCKED] -= m[q + c.R_BLOCKED]
+        after_refresh(m, q, t)
+        refreshed(m, r, m[c.T_REFI], m[c.X_MOST_PULLED_IN])
     else:
-        slots = size
-    slot = np.empty(slots * SLOT_CELLS, np.int64)
-    for s in range(slots):
-        slot[s * SLOT_CELLS + S_NEXT] = s + 1
-    free = 0
+        after_precharge_all(m, out, r, t)
+    choose_all(m, slot)
 
-    answers = np.zeros(ANSWERS, np.int64)
-    returns = np.zeros(power_of_two(most_active if limited else 0), np.int64)
-    read_returns = np.zeros(power_of_two(most_reads), np.int64)
-    window = np.full(2 * (1024 if in_order else 0), -1, np.int64)
 
-    total = 0  # requests in the buffers
-    writes = 0  # writes among them
-    last_home = 0
-    last_write = 0
-    accepted = 0  # requests accepted so far
-    reads_sent = 0
-    end_req = -1  # arbiter's handshake with the player for the last request
-    last_accept = -1
-    served = 0
+@inlined
+def access(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int) -> int:
+    """Read or write the request that bank `b` works on; return when its data is complete."""
+    p = bank_at(b)
+    q = rank_at(m[c.RANK_OF + b])
+    s = m[p + c.B_SLOT]
+    write = slot[slot_at(s) + c.S_WRITE]
+    ready = t + m[c.T_BURST]
+    if write:
+        out[c.O_WR] += 1
+        after_write(m, p, q, t)
+        ready += m[c.T_CWL]
+    else:
+        out[c.O_RD] += 1
+        after_read(m, p, q, t)
+        ready += m[c.T_CL]
+    remove(m, slot, b, s)
+    if m[p + c.B_COMMAND] >= c.RDA:
+        out[c.O_PRE] += 1
+        out[c.O_AUTO_PRE] += 1
+        # The precharge inside the access begins when a PRE could: after tRTP or tWR, and tRAS.
+        after_precharge(m, p, q, m[p + c.B_NEXT_PRE])
+    give_slot(m, slot, s)
+    m[c.X_QUEUED] -= 1
+    m[c.X_WRITES] -= write
+    m[c.X_SERVED] += 1
+    m[q + c.R_QUEUED] -= 1
+    if m[p + c.B_COUNT] == 0:
+        drop(m, c.ACTIVE_BASE, c.X_ACTIVE, b)
+    if write != m[c.X_LAST_WRITE]:
+        m[c.X_LAST_WRITE] = write
+        if m[c.X_SCHEDULER] == c.SCHED_FRFCFS_GRP:
+            choose_all(m, slot)
+    return int(ready)
+
+
+@inlined
+def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int) -> None:
+    """Activate or precharge bank `b` as it wants."""
+    p = bank_at(b)
+    q = rank_at(m[c.RANK_OF + b])
+    if m[p + c.B_COMMAND] == c.ACT:
+        out[c.O_ACT] += 1
+        after_activate(m, p, q, t, slot[slot_at(m[p + c.B_SLOT]) + c.S_ROW])
+        if m[c.X_SCHEDULER] != c.SCHED_FIFO:
+            count_hits(m, slot, b)
+    else:
+        out[c.O_PRE] += 1
+        after_precharge(m, p, q, t)
+    choose(m, slot, b)
+
+
+@compiled
+def simulate(
+    q: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policy: IntArray,
+    heap: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    out: IntArray,
+) -> None:
+    """Run one design over the requests `q` of one channel; `out` must be zero and is filled."""
+    m = start(geometry, tm, policy, most_reads)
+    slot = free_slots(slots_of(m))
+    window = np.full(2048 if m[c.X_IN_ORDER] else 0, -1, np.int64)
+    returns = np.zeros((2, power_of_two(max(m[c.X_MOST_ACTIVE], most_reads))), np.int64)
+    n = q.size // c.REQUEST_CELLS
+    m[c.X_ARRIVES] = q[c.Q_ARRIVAL] if n > 0 else c.INF
+    m[c.X_SENT] = m[c.X_ARRIVES]
     t = 0
-    bus = 0  # first cycle with a free command bus
-    best = -1  # bank with the next command; -2-r: refresh manager of rank r
-    best_at = INF
-    reason = STALL_EMPTY
-    accounted = 0
-    arrives = INF
-    if n > 0:
-        arrives = arrival[0]
-    sent = arrives
-    sending = False  # the next request's arrival is still to be found
     refresh_first = False
-    blocked = 0  # ranks whose banks are held back for a refresh
-    blocked_at = NEVER
-    rescan = True
-
     while True:
-        # 1. Accept the next request, if it is there and there is room for it.
-        if arrives <= t and not refresh_first:  # noqa: SIM102, the buffers are looked at last
-            if has_room(bank, organisation, size, last_home, total, writes):
-                if t > accounted:
-                    out[O_STALL + reason] += t - accounted
-                    accounted = t
-                i = accepted
-                s = free
-                free = slot[s * SLOT_CELLS + S_NEXT]
-                b = home[i]
-                slot[s * SLOT_CELLS + S_REQUEST] = i
-                slot[s * SLOT_CELLS + S_ROW] = row[i]
-                slot[s * SLOT_CELLS + S_WRITE] = write[i]
-                slot[s * SLOT_CELLS + S_COLUMN] = column[i]
-                slot[s * SLOT_CELLS + S_ACCEPTED] = t
-                slot[s * SLOT_CELLS + S_CLASSIFIED] = 0
-                if bank[b * BANK_CELLS + B_COUNT] == 0:
-                    active[active_count] = b
-                    active_count += 1
-                append(bank, slot, b, s)
-                total += 1
-                writes += write[i]
-                last_home = b
-                r = b // per_rank
-                rank[r * RANK_CELLS + R_QUEUED] += 1
-                choose(bank, slot, b, b // per_group, page, scheduler, last_write)
-                rescan = True
-                accepted += 1
-                if not write[i]:
-                    reads_sent += 1
-                if in_order and 2 * (accepted - answers[A_NEXT_IN_ORDER] + 1) > window.size:
-                    grown = np.full(2 * window.size, -1, np.int64)
-                    for k in range(answers[A_NEXT_IN_ORDER], accepted):
-                        x = 2 * (k & ((window.size >> 1) - 1))
-                        y = 2 * (k & (window.size - 1))
-                        grown[y] = window[x]
-                        grown[y + 1] = window[x + 1]
-                    window = grown
-                last_accept = t
-                end_req = sent if limited else t
-                arrives = INF
-                sending = accepted < n
-        # The cycle at which the next request reaches the controller, once it can be known.
-        if sending:
-            sent = max(arrival[accepted], end_req + 1)
-            sending = False
-            if most_reads > 0 and reads_sent >= most_reads:
-                k = reads_sent - most_reads
-                if k < answers[A_READ_RETURNS]:
-                    sent = max(sent, read_returns[k & (read_returns.size - 1)] + 1)
-                else:
-                    sending = True
-            if limited and accepted >= most_active:
-                k = accepted - most_active
-                if k < answers[A_ACTIVE_RETURNS]:
-                    sent = max(sent, returns[k & (returns.size - 1)])
-                else:
-                    sending = True
-            if not sending:
-                arrives = max(sent, last_accept + 1)
-
-        # 2. Refresh managers that are due.
+        if m[c.X_ARRIVES] <= t and not refresh_first and has_room(m):
+            if m[c.X_IN_ORDER]:
+                window = with_room(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
+            accept(m, slot, q, out, t)
+        if m[c.X_SENDING]:
+            find_arrival(m, q, returns)
         refresh_first = False
-        next_trigger = INF
-        for r in range(ranks):
-            q = r * RANK_CELLS
-            if t >= rank[q + R_TRIGGER]:
-                was = rank[q + R_BLOCKED]
-                look(rank, r, t, interval, most_postponed)
-                rescan = True
-                if rank[q + R_BLOCKED] > was:
-                    blocked += 1
-                    blocked_at = t
-            if rank[q + R_TRIGGER] > t:
-                next_trigger = min(next_trigger, rank[q + R_TRIGGER])
-
-        # 3. The next command: earliest first, oldest request among equals, refresh before all.
-        if rescan:
-            best = -1
-            best_at = INF
-            best_id = n
-            free_bus = max(bus, t)
-            for r in range(ranks):
-                q = r * RANK_CELLS
-                if rank[q + R_COMMAND]:
-                    at = rank[q + R_NEXT_REF]
-                    if rank[q + R_COMMAND] == PREAB:
-                        at = rank[q + R_NEXT_PREAB]
-                    at = max(at, free_bus)
-                    if at < best_at:
-                        best_at = at
-                        best = -2 - r
-                        best_id = -1
-            for k in range(active_count):
-                b = active[k]
-                p = b * BANK_CELLS
-                at = max(max(bank[p + B_EARLIEST], shared[bank[p + B_SHARED]]), free_bus)
-                if at < best_at or (at == best_at and bank[p + B_REQUEST] < best_id):
-                    # A command that is ready in the cycle that blocks its bank still goes out.
-                    if (
-                        blocked > 0
-                        and at > blocked_at
-                        and rank[b // per_rank * RANK_CELLS + R_BLOCKED]
-                    ):
-                        continue
-                    best_at = at
-                    best = b
-                    best_id = bank[p + B_REQUEST]
-            if best_at > t:
-                blocked_at = NEVER
-            rescan = False
-            reason = STALL_REFRESH if total > 0 else STALL_EMPTY
-            if best >= 0:
-                p = best * BANK_CELLS
-                klass = bank[p + B_COMMAND] & 3
-                if shared[bank[p + B_SHARED]] <= bank[p + B_EARLIEST]:
-                    reason = STALL_BANK
-                elif klass != ACT:
-                    reason = STALL_DATA_BUS
-                elif rank[best // per_rank * RANK_CELLS + R_REFRESH_END] < best_at:
-                    reason = STALL_ACTIVATION
-
-        # 4. Go to the next event.
-        waiting = arrives
-        if waiting < INF and not has_room(bank, organisation, size, last_home, total, writes):
-            waiting = INF
-        now = min(best_at, next_trigger)
-        if served == n and now >= out[O_CYCLES]:
+        if t >= m[c.X_LOOK]:
+            look_at_refreshes(m, t)
+        if m[c.X_RESCAN]:
+            find_command(m, t)
+        now = min(m[c.X_BEST_AT], m[c.X_TRIGGER])
+        if m[c.X_SERVED] == n and now >= out[c.O_CYCLES]:
             break
-        if waiting < now:
-            t = waiting
+        if m[c.X_ARRIVES] < now and has_room(m):
+            t = m[c.X_ARRIVES]
             continue
         t = now
-        refresh_first = now == next_trigger
+        # The managers that fall due now see the banks as they were before a request of this cycle.
+        refresh_first = now == m[c.X_TRIGGER]
         if refresh_first:
             continue
-
-        # 5. Issue.
-        if t > accounted:
-            out[O_STALL + reason] += t - accounted
-        if t >= accounted:
-            accounted = t + 1
-        out[O_STALL + STALL_COMMAND] += 1
-        bus = t + 1
-        if best < 0:
-            r = -2 - best
-            q = r * RANK_CELLS
-            if rank[q + R_COMMAND] == PREAB:
-                record(commands, out, t, PREAB, r * per_rank, -1, -1)
-                out[O_PREAB] += 1
-                for b in range(r * per_rank, (r + 1) * per_rank):
-                    if bank[b * BANK_CELLS + B_ROW] >= 0:
-                        out[O_PRE] += 1
-                        out[O_PREAB_BANKS] += 1
-                        after_precharge(bank, rank, tm, b, r, t)
-                    else:
-                        raise_to(bank, b * BANK_CELLS + B_NEXT_ACT, t + tm[T_RP])
-                rank[q + R_NEXT_REF] = max(rank[q + R_NEXT_REF], t + tm[T_RP])
-            else:
-                record(commands, out, t, REFAB, r * per_rank, -1, -1)
-                out[O_REF] += 1
-                blocked -= rank[q + R_BLOCKED]
-                after_refresh(rank, shared, tm, groups, r, t)
-                refreshed(rank, r, interval, most_pulled)
-            for k in range(active_count):
-                b = active[k]
-                choose(bank, slot, b, b // per_group, page, scheduler, last_write)
+        account(m, out, t)
+        out[c.O_STALL + c.STALL_COMMAND] += 1
+        m[c.X_ACCOUNTED] = t + 1
+        m[c.X_BUS] = t + 1
+        m[c.X_RESCAN] = 1
+        b = m[c.X_BEST]
+        if b < 0:
+            issue_refresh(m, slot, commands, out, -2 - b, t)
+            continue
+        command = m[bank_at(b) + c.B_COMMAND]
+        s = m[bank_at(b) + c.B_SLOT]
+        cell = slot_at(s)
+        record(commands, out, t, command, b, slot[cell + c.S_ROW], slot[cell + c.S_COLUMN])
+        classify(slot, out, s, command)
+        if command == c.ACT or command == c.PRE:
+            row_command(m, slot, out, b, t)
+            continue
+        i = slot[cell + c.S_REQUEST]
+        accepted = slot[cell + c.S_ACCEPTED]
+        ready = access(m, slot, out, b, t)
+        choose(m, slot, b)
+        if m[c.X_IN_ORDER]:
+            answer_in_order(m, q, returns, heap, latency, out, window, i, accepted, ready)
         else:
-            b = best
-            p = b * BANK_CELLS
-            g = b // per_group
-            r = b // per_rank
-            s = bank[p + B_SLOT]
-            cell = s * SLOT_CELLS
-            command = bank[p + B_COMMAND]
-            record(commands, out, t, command, b, slot[cell + S_ROW], slot[cell + S_COLUMN])
-            if command == ACT:
-                out[O_ACT] += 1
-                if slot[cell + S_CLASSIFIED] == 0:
-                    slot[cell + S_CLASSIFIED] = 1
-                    out[O_MISSES] += 1
-                after_activate(bank, rank, shared, tm, groups, b, r, g, t, slot[cell + S_ROW])
-                if scheduler != SCHED_FIFO:
-                    count_hits(bank, slot, b)
-            elif command == PRE:
-                out[O_PRE] += 1
-                if slot[cell + S_CLASSIFIED] == 0:
-                    slot[cell + S_CLASSIFIED] = 1
-                    out[O_CONFLICTS] += 1
-                after_precharge(bank, rank, tm, b, r, t)
-            else:
-                if slot[cell + S_CLASSIFIED] == 0:
-                    out[O_HITS] += 1
-                i = slot[cell + S_REQUEST]
-                is_write = slot[cell + S_WRITE]
-                if is_write:
-                    out[O_WR] += 1
-                    writes -= 1
-                    after_write(bank, rank, shared, tm, groups, ranks, b, r, g, t)
-                    ready = t + tm[T_CWL] + tm[T_BURST]
-                else:
-                    out[O_RD] += 1
-                    after_read(bank, rank, shared, tm, groups, ranks, b, r, g, t)
-                    ready = t + tm[T_CL] + tm[T_BURST]
-                remove(bank, slot, b, s)
-                if command != RD + is_write:
-                    out[O_PRE] += 1
-                    out[O_AUTO_PRE] += 1
-                    after_precharge(
-                        bank, rank, tm, b, r, auto_precharge_cycle(bank, tm, b, is_write, t)
-                    )
-                slot[cell + S_NEXT] = free
-                free = s
-                total -= 1
-                served += 1
-                rank[r * RANK_CELLS + R_QUEUED] -= 1
-                if bank[p + B_COUNT] == 0:
-                    k = 0
-                    while active[k] != b:
-                        k += 1
-                    active_count -= 1
-                    active[k] = active[active_count]
-                if in_order:
-                    answer_in_order(
-                        arrival,
-                        write,
-                        answers,
-                        returns,
-                        read_returns,
-                        heap,
-                        latency,
-                        out,
-                        window,
-                        i,
-                        slot[cell + S_ACCEPTED],
-                        ready,
-                    )
-                else:
-                    answer(
-                        arrival,
-                        write,
-                        answers,
-                        returns,
-                        read_returns,
-                        heap,
-                        latency,
-                        out,
-                        i,
-                        slot[cell + S_ACCEPTED],
-                        ready,
-                    )
-                if scheduler == SCHED_FRFCFS_GRP and is_write != last_write:
-                    last_write = is_write
-                    for k in range(active_count):
-                        x = active[k]
-                        choose(bank, slot, x, x // per_group, page, scheduler, last_write)
-            choose(bank, slot, b, g, page, scheduler, last_write)
-        rescan = True
-
-    end = out[O_CYCLES]
-    if end > accounted:
-        out[O_STALL + STALL_EMPTY] += end - accounted
-    for r in range(ranks):
-        q = r * RANK_CELLS
-        to = rank[q + R_ACTIVE_TO]
-        if rank[q + R_OPEN] > 0 or to > end:
-            to = end
-        out[O_ACTIVE] += rank[q + R_ACTIVE_SUM] + to - rank[q + R_ACTIVE_FROM]
+            answer(m, q, returns, heap, latency, out, i, accepted, ready)
+    close_books(m, out)

@@ -117,7 +117,8 @@ def policy_row(controller: str = "dramsys", /, **values: str | int) -> IntArray:
                 f"policy field {field.name} is {value!r}, allowed are {', '.join(field.names)}"
                 f"{_closest(str(value), field.names)}"
             )
-    return _checked(row[np.newaxis], fields)[0]
+    checked: IntArray = _checked(row[np.newaxis], fields)[0]
+    return checked
 
 
 def as_policies(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numba import njit
+from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.dram.policy import IntArray
 
 
-@njit(cache=True, nogil=True)
-def tail_size(n):  # type: ignore[no-untyped-def]
+@inlined
+def tail_size(n: int) -> int:
     """Length of the top of `n` sorted values that begins with the 99th percentile (nearest rank).
 
     The nearest-rank percentile is the value number ceil(0.99 n) in ascending order.
@@ -14,8 +15,8 @@ def tail_size(n):  # type: ignore[no-untyped-def]
     return n - (99 * n + 99) // 100 + 1
 
 
-@njit(cache=True, nogil=True)
-def keep_largest(heap, value):  # type: ignore[no-untyped-def]
+@inlined
+def keep_largest(heap: IntArray, value: int) -> None:
     """Offer `value` to a min-heap of the largest; cell 0 counts them, cell 1 is the least."""
     size = heap.size - 1
     used = heap[0]

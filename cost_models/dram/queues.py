@@ -2,183 +2,151 @@
 
 from __future__ import annotations
 
-from numba import njit
-
-from archgym.cost_models.dram.cells import (
-    ACT,
-    B_COMMAND,
-    B_COUNT,
-    B_EARLIEST,
-    B_FIRST,
-    B_HEAD,
-    B_HITS,
-    B_NEXT_ACT,
-    B_NEXT_CAS,
-    B_NEXT_PRE,
-    B_NEXT_RDA,
-    B_REQUEST,
-    B_ROW,
-    B_SHARED,
-    B_SLOT,
-    B_TAIL,
-    BANK_CELLS,
-    CLASSES,
-    INF,
-    PAGE_CLOSED,
-    PAGE_CLOSED_ADAPTIVE,
-    PAGE_OPEN_ADAPTIVE,
-    PRE,
-    RD,
-    RDA,
-    S_COLUMN,
-    S_NEXT,
-    S_PREVIOUS,
-    S_REQUEST,
-    S_ROW,
-    S_WRITE,
-    SCHED_FIFO,
-    SCHED_FRFCFS_GRP,
-    SLOT_CELLS,
-    WR,
-    WRA,
-)
+from archgym.cost_models.dram import cells as c
+from archgym.cost_models.dram.addresses import bank_at, slot_at
+from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.dram.policy import IntArray
 
 
-@njit(cache=True, nogil=True)
-def append(bank, slot, b, s):  # type: ignore[no-untyped-def]
+@inlined
+def append(m: IntArray, slot: IntArray, b: int, s: int) -> None:
     """Put slot `s` at the end of bank `b`'s list; count it if it hits the open row."""
-    p = b * BANK_CELLS
-    tail = bank[p + B_TAIL]
-    slot[s * SLOT_CELLS + S_NEXT] = -1
-    slot[s * SLOT_CELLS + S_PREVIOUS] = tail
+    p = bank_at(b)
+    tail = m[p + c.B_TAIL]
+    slot[slot_at(s) + c.S_NEXT] = -1
+    slot[slot_at(s) + c.S_PREVIOUS] = tail
     if tail < 0:
-        bank[p + B_HEAD] = s
+        m[p + c.B_HEAD] = s
     else:
-        slot[tail * SLOT_CELLS + S_NEXT] = s
-    bank[p + B_TAIL] = s
-    bank[p + B_COUNT] += 1
-    if bank[p + B_ROW] == slot[s * SLOT_CELLS + S_ROW]:
-        bank[p + B_HITS] += 1
-        if bank[p + B_FIRST] < 0:
-            bank[p + B_FIRST] = s
+        slot[slot_at(tail) + c.S_NEXT] = s
+    m[p + c.B_TAIL] = s
+    m[p + c.B_COUNT] += 1
+    if m[p + c.B_ROW] == slot[slot_at(s) + c.S_ROW]:
+        m[p + c.B_HITS] += 1
+        if m[p + c.B_FIRST] < 0:
+            m[p + c.B_FIRST] = s
 
 
-@njit(cache=True, nogil=True)
-def remove(bank, slot, b, s):  # type: ignore[no-untyped-def]
+@inlined
+def remove(m: IntArray, slot: IntArray, b: int, s: int) -> None:
     """Take slot `s`, a hit of the open row, out of bank `b`'s list."""
-    p = b * BANK_CELLS
-    after = slot[s * SLOT_CELLS + S_NEXT]
-    before = slot[s * SLOT_CELLS + S_PREVIOUS]
+    p = bank_at(b)
+    after = slot[slot_at(s) + c.S_NEXT]
+    before = slot[slot_at(s) + c.S_PREVIOUS]
     if before < 0:
-        bank[p + B_HEAD] = after
+        m[p + c.B_HEAD] = after
     else:
-        slot[before * SLOT_CELLS + S_NEXT] = after
+        slot[slot_at(before) + c.S_NEXT] = after
     if after < 0:
-        bank[p + B_TAIL] = before
+        m[p + c.B_TAIL] = before
     else:
-        slot[after * SLOT_CELLS + S_PREVIOUS] = before
-    bank[p + B_COUNT] -= 1
-    bank[p + B_HITS] -= 1
-    if bank[p + B_FIRST] == s:
-        bank[p + B_FIRST] = -1
-        if bank[p + B_HITS] > 0:
-            row = bank[p + B_ROW]
-            while slot[after * SLOT_CELLS + S_ROW] != row:
-                after = slot[after * SLOT_CELLS + S_NEXT]
-            bank[p + B_FIRST] = after
+        slot[slot_at(after) + c.S_PREVIOUS] = before
+    m[p + c.B_COUNT] -= 1
+    m[p + c.B_HITS] -= 1
+    if m[p + c.B_FIRST] == s:
+        m[p + c.B_FIRST] = -1
+        if m[p + c.B_HITS] > 0:
+            row = m[p + c.B_ROW]
+            while slot[slot_at(after) + c.S_ROW] != row:
+                after = slot[slot_at(after) + c.S_NEXT]
+            m[p + c.B_FIRST] = after
 
 
-@njit(cache=True, nogil=True)
-def count_hits(bank, slot, b):  # type: ignore[no-untyped-def]
+@inlined
+def count_hits(m: IntArray, slot: IntArray, b: int) -> None:
     """Count the queued requests of the row just opened; the head of the list opened it."""
-    p = b * BANK_CELLS
-    row = bank[p + B_ROW]
-    s = bank[p + B_HEAD]
+    p = bank_at(b)
+    row = m[p + c.B_ROW]
+    s = m[p + c.B_HEAD]
     hits = 0
     first = -1
     while s >= 0:
-        if slot[s * SLOT_CELLS + S_ROW] == row:
+        if slot[slot_at(s) + c.S_ROW] == row:
             hits += 1
             if first < 0:
                 first = s
-        s = slot[s * SLOT_CELLS + S_NEXT]
-    bank[p + B_HITS] = hits
-    bank[p + B_FIRST] = first
+        s = slot[slot_at(s) + c.S_NEXT]
+    m[p + c.B_HITS] = hits
+    m[p + c.B_FIRST] = first
 
 
-@njit(cache=True, nogil=True)
-def first_of_direction(bank, slot, b, write):  # type: ignore[no-untyped-def]
+@inlined
+def first_of_direction(m: IntArray, slot: IntArray, b: int, write: int) -> int:
     """Oldest row hit of one direction that overtakes no hit of its address; else the oldest."""
-    p = b * BANK_CELLS
-    first = bank[p + B_FIRST]
-    row = bank[p + B_ROW]
+    p = bank_at(b)
+    first = m[p + c.B_FIRST]
+    if slot[slot_at(first) + c.S_WRITE] == write:
+        return int(first)
+    row = m[p + c.B_ROW]
     s = first
     while s >= 0:
-        cell = s * SLOT_CELLS
-        if slot[cell + S_ROW] == row and slot[cell + S_WRITE] == write:
+        cell = slot_at(s)
+        if slot[cell + c.S_ROW] == row and slot[cell + c.S_WRITE] == write:
             older = first
             while older != s and (
-                slot[older * SLOT_CELLS + S_ROW] != row
-                or slot[older * SLOT_CELLS + S_COLUMN] != slot[cell + S_COLUMN]
+                slot[slot_at(older) + c.S_ROW] != row
+                or slot[slot_at(older) + c.S_COLUMN] != slot[cell + c.S_COLUMN]
             ):
-                older = slot[older * SLOT_CELLS + S_NEXT]
+                older = slot[slot_at(older) + c.S_NEXT]
             if older == s:
-                return s
-        s = slot[cell + S_NEXT]
-    return first
+                return int(s)
+        s = slot[cell + c.S_NEXT]
+    return int(first)
 
 
-@njit(cache=True, nogil=True)
-def auto_precharge(bank, slot, b, page, scheduler):  # type: ignore[no-untyped-def]
+@inlined
+def auto_precharge(m: IntArray, slot: IntArray, b: int) -> bool:
     """Whether the access that bank `b` makes next closes the row, by the page policy."""
-    if page == PAGE_CLOSED:
+    page = m[c.X_PAGE]
+    if page == c.PAGE_CLOSED:
         return True
-    if page != PAGE_OPEN_ADAPTIVE and page != PAGE_CLOSED_ADAPTIVE:
+    if page != c.PAGE_OPEN_ADAPTIVE and page != c.PAGE_CLOSED_ADAPTIVE:
         return False
-    p = b * BANK_CELLS
-    waiting = bank[p + B_COUNT] >= 2
-    if scheduler == SCHED_FIFO:
+    p = bank_at(b)
+    waiting = m[p + c.B_COUNT] >= 2
+    if m[c.X_SCHEDULER] == c.SCHED_FIFO:
         further = False
         if waiting:
-            second = slot[bank[p + B_HEAD] * SLOT_CELLS + S_NEXT]
-            further = slot[second * SLOT_CELLS + S_ROW] == bank[p + B_ROW]
+            second = slot[slot_at(m[p + c.B_HEAD]) + c.S_NEXT]
+            further = slot[slot_at(second) + c.S_ROW] == m[p + c.B_ROW]
     else:
-        further = bank[p + B_HITS] >= 2
-    if page == PAGE_OPEN_ADAPTIVE:
+        further = m[p + c.B_HITS] >= 2
+    if page == c.PAGE_OPEN_ADAPTIVE:
         return waiting and not further
     return not further
 
 
-@njit(cache=True, nogil=True)
-def choose(bank, slot, b, g, page, scheduler, last_write):  # type: ignore[no-untyped-def]
+@inlined
+def choose(m: IntArray, slot: IntArray, b: int) -> None:
     """Let bank `b` choose its request, the command for it, and the cycle its own timing allows."""
-    p = b * BANK_CELLS
-    if bank[p + B_COUNT] == 0:
-        bank[p + B_EARLIEST] = INF
+    p = bank_at(b)
+    if m[p + c.B_COUNT] == 0:
+        m[p + c.B_EARLIEST] = c.INF
         return
-    s = bank[p + B_HEAD]
-    row = bank[p + B_ROW]
+    s = m[p + c.B_HEAD]
+    row = m[p + c.B_ROW]
+    scheduler = m[c.X_SCHEDULER]
     if row < 0:
-        command = ACT
-        earliest = bank[p + B_NEXT_ACT]
+        command = c.ACT
+        earliest = m[p + c.B_NEXT_ACT]
     else:
-        if scheduler != SCHED_FIFO and bank[p + B_HITS] > 0:
-            s = bank[p + B_FIRST]
-            if scheduler == SCHED_FRFCFS_GRP and slot[s * SLOT_CELLS + S_WRITE] != last_write:
-                s = first_of_direction(bank, slot, b, last_write)
-        if slot[s * SLOT_CELLS + S_ROW] != row:
-            command = PRE
-            earliest = bank[p + B_NEXT_PRE]
+        if scheduler != c.SCHED_FIFO and m[p + c.B_HITS] > 0:
+            s = m[p + c.B_FIRST]
+            if scheduler == c.SCHED_FRFCFS_GRP:
+                s = first_of_direction(m, slot, b, m[c.X_LAST_WRITE])
+        if slot[slot_at(s) + c.S_ROW] != row:
+            command = c.PRE
+            earliest = m[p + c.B_NEXT_PRE]
         else:
-            earliest = bank[p + B_NEXT_CAS]
-            write = slot[s * SLOT_CELLS + S_WRITE]
-            command = WR if write else RD
-            if auto_precharge(bank, slot, b, page, scheduler):
-                command = WRA if write else RDA
+            earliest = m[p + c.B_NEXT_CAS]
+            write = slot[slot_at(s) + c.S_WRITE]
+            command = c.WR if write else c.RD
+            if auto_precharge(m, slot, b):
+                command = c.WRA if write else c.RDA
                 if not write:
-                    earliest = max(earliest, bank[p + B_NEXT_RDA])
-    bank[p + B_SLOT] = s
-    bank[p + B_REQUEST] = slot[s * SLOT_CELLS + S_REQUEST]
-    bank[p + B_COMMAND] = command
-    bank[p + B_EARLIEST] = earliest
-    bank[p + B_SHARED] = g * CLASSES + (command & 3)
+                    earliest = max(earliest, m[p + c.B_NEXT_RDA])
+    m[p + c.B_SLOT] = s
+    m[p + c.B_REQUEST] = slot[slot_at(s) + c.S_REQUEST]
+    m[p + c.B_COMMAND] = command
+    m[p + c.B_EARLIEST] = earliest
+    m[p + c.B_LIMIT] = m[p + c.B_GROUP] + (command & 3)

@@ -5,513 +5,436 @@ was opened for them (they go first and protect their bank from PRE), a queue of 
 before reads and writes, first-ready first-come-first-served among the rest. It repeats that
 simulator's known deviations (see `docs/cost_models/dram.md`): a read answered out of the write
 buffer waits for the reads before it, and no row is opened in any rank while a refresh waits.
+
+In each tick the controller first takes at most one request, sent at the clock before, then issues
+at most one command. Bank b has two lists: list b of its reads, list b + banks of its writes.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from archgym.cost_models.dram import cells as c
+from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at, request_at, slot_at
 from archgym.cost_models.dram.bank_timing import (
     after_activate,
     after_precharge,
+    after_precharge_all,
     after_read,
     after_refresh,
     after_write,
+    close_books,
     raise_to,
 )
-from archgym.cost_models.dram.cells import (
-    A_LAST_RETURN,
-    A_READ_RETURNS,
-    ACT,
-    ANSWERS,
-    B_COUNT,
-    B_FIRST,
-    B_HEAD,
-    B_HITS,
-    B_NEXT_ACT,
-    B_NEXT_CAS,
-    B_NEXT_PRE,
-    B_ROW,
-    B_TAIL,
-    BANK_CELLS,
-    CLASSES,
-    G_BANKS,
-    G_GROUPS,
-    G_RANKS,
-    INF,
-    NEVER,
-    O_ACT,
-    O_ACTIVE,
-    O_COALESCED,
-    O_CONFLICTS,
-    O_CYCLES,
-    O_FORWARDED,
-    O_HITS,
-    O_MISSES,
-    O_PRE,
-    O_PREAB,
-    O_PREAB_BANKS,
-    O_RD,
-    O_REF,
-    O_STALL,
-    O_WR,
-    PRE,
-    PREAB,
-    Q_HIGH,
-    Q_LOW,
-    Q_READS,
-    Q_REFRESH,
-    Q_SCHEDULER,
-    Q_WRITES,
-    QSCHED_FRFCFS_ROW_HIT,
-    R_ACTIVE_FROM,
-    R_ACTIVE_SUM,
-    R_ACTIVE_TO,
-    R_FAW,
-    R_NEXT_PREAB,
-    R_NEXT_REF,
-    R_OPEN,
-    RANK_CELLS,
-    RD,
-    REFAB,
-    REFRESH_NONE,
-    S_ACCEPTED,
-    S_CLASSIFIED,
-    S_COLUMN,
-    S_NEXT,
-    S_REQUEST,
-    S_ROW,
-    S_WRITE,
-    SLOT_CELLS,
-    STALL_ACTIVATION,
-    STALL_BANK,
-    STALL_COMMAND,
-    STALL_DATA_BUS,
-    STALL_EMPTY,
-    STALL_REFRESH,
-    T_BURST,
-    T_CL,
-    T_REFI,
-    T_RFC,
-    T_RP,
-    WR,
+from archgym.cost_models.dram.jit import compiled, inlined
+from archgym.cost_models.dram.machine import (
+    build,
+    classify,
+    drop,
+    free_slots,
+    give_slot,
+    record,
+    take_slot,
 )
-from archgym.cost_models.dram.dramsys import power_of_two, record
+from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, count_hits, remove
-from archgym.cost_models.dram.responses import answer
+from archgym.cost_models.dram.responses import answer, power_of_two
 
 
-@njit(cache=True, nogil=True)
-def oldest_other(lists, slot, k):  # type: ignore[no-untyped-def]
-    """Oldest request of list `k` that misses the open row, -1 when there is none."""
-    p = k * BANK_CELLS
-    if lists[p + B_COUNT] == lists[p + B_HITS]:
-        return -1
-    s = lists[p + B_HEAD]
-    row = lists[p + B_ROW]
-    while slot[s * SLOT_CELLS + S_ROW] == row:
-        s = slot[s * SLOT_CELLS + S_NEXT]
-    return s
+@inlined
+def start(geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int) -> IntArray:
+    """Memory of a controller with the parameters `policy`."""
+    m = build(geometry, tm, 2)
+    m[c.Y_ROW_HIT_FIRST] = policy[c.RP_SCHEDULER] == c.RSCHED_FRFCFS_ROW_HIT
+    m[c.Y_ROOM] = policy[c.RP_READS]
+    m[c.Y_ROOM + 1] = policy[c.RP_WRITES]
+    m[c.Y_LOW] = policy[c.RP_LOW]
+    m[c.Y_HIGH] = policy[c.RP_HIGH]
+    m[c.X_MOST_READS] = most_reads
+    m[c.X_TRIGGER] = m[c.T_REFI] if policy[c.RP_REFRESH] != c.REFRESH_NONE else c.INF
+    m[c.X_TAKEN] = -1
+    m[c.X_ARRIVES] = c.INF
+    m[c.X_ACCOUNTED] = 1
+    return m
 
 
-@njit(cache=True, nogil=True)
-def buffered(lists, slot, k, row, column):  # type: ignore[no-untyped-def]
+@inlined
+def find_arrival(m: IntArray, q: IntArray, returns: IntArray) -> None:
+    """Find the clock from which the next request may be sent, if what it waits for is known."""
+    i = m[c.X_ACCEPTED]
+    if request_at(i) >= q.size:
+        return
+    sent = max(q[request_at(i) + c.Q_ARRIVAL], m[c.X_TAKEN] + 1)
+    if m[c.X_MOST_READS] > 0 and m[c.X_READS] >= m[c.X_MOST_READS]:
+        k = m[c.X_READS] - m[c.X_MOST_READS]
+        if k >= m[c.X_ANSWERED_READS]:
+            return
+        sent = max(sent, returns[1, k & (returns.shape[1] - 1)])
+    m[c.X_ARRIVES] = sent
+
+
+@inlined
+def buffered(m: IntArray, slot: IntArray, k: int, row: int, column: int) -> bool:
     """Whether list `k` holds a request for this address."""
-    s = lists[k * BANK_CELLS + B_HEAD]
+    s = m[bank_at(k) + c.B_HEAD]
     while s >= 0:
-        cell = s * SLOT_CELLS
-        if slot[cell + S_ROW] == row and slot[cell + S_COLUMN] == column:
+        cell = slot_at(s)
+        if slot[cell + c.S_ROW] == row and slot[cell + c.S_COLUMN] == column:
             return True
-        s = slot[cell + S_NEXT]
+        s = slot[cell + c.S_NEXT]
     return False
 
 
-@njit(cache=True, nogil=True)
-def set_row(lists, slot, b, row):  # type: ignore[no-untyped-def]
-    """Tell both lists of bank `b` which row is open."""
-    for k in range(2 * b, 2 * b + 2):
-        lists[k * BANK_CELLS + B_ROW] = row
-        if row < 0 or lists[k * BANK_CELLS + B_COUNT] == 0:
-            lists[k * BANK_CELLS + B_HITS] = 0
-            lists[k * BANK_CELLS + B_FIRST] = -1
-        else:
-            count_hits(lists, slot, k)
+@inlined
+def store(m: IntArray, slot: IntArray, q: IntArray, i: int, clock: int) -> bool:
+    """Put request `i` into its buffer; false where that is full."""
+    write = q[request_at(i) + c.Q_WRITE]
+    if m[c.Y_BUFFERED + write] >= m[c.Y_ROOM + write]:
+        return False
+    b = q[request_at(i) + c.Q_HOME]
+    k = b + write * m[c.X_RANKS] * m[c.X_PER_RANK]
+    if m[bank_at(k) + c.B_COUNT] == 0:
+        m[c.ACTIVE_BASE + write * c.MOST_BANKS + m[c.Y_BUSY + write]] = b
+        m[c.Y_BUSY + write] += 1
+    append(m, slot, k, take_slot(m, slot, q, i, clock))
+    m[c.Y_BUFFERED + write] += 1
+    m[c.X_RESCAN] = 1
+    return True
 
 
-@njit(cache=True, nogil=True)
-def drop(busy, count, k):  # type: ignore[no-untyped-def]
-    """Remove `k` from the unordered set `busy[:count]`."""
-    i = 0
-    while busy[i] != k:
-        i += 1
-    busy[i] = busy[count - 1]
-    return count - 1
-
-
-@njit(cache=True, nogil=True)
-def send_clock(  # type: ignore[no-untyped-def]
-    arrival, accepted, last_sent, most_reads, reads_sent, answers, read_returns
-):
-    """Clock from which request `accepted` may be sent; INF while that awaits a read's answer."""
-    c = max(arrival[accepted], last_sent + 1)
-    if most_reads > 0 and reads_sent >= most_reads:
-        k = reads_sent - most_reads
-        if k >= answers[A_READ_RETURNS]:
-            return INF
-        c = max(c, read_returns[k & (read_returns.size - 1)])
-    return c
-
-
-@njit(cache=True, nogil=True)
-def simulate(  # type: ignore[no-untyped-def]
-    arrival,
-    home,
-    row,
-    column,
-    write,
-    most_reads,
-    geometry,
-    tm,
-    policy,
-    heap,
-    latency,
-    commands,
-    out,
-):
-    """Run one design over a trace of one channel. Arguments as in `dramsys.simulate`."""
-    n = arrival.size
-    ranks = geometry[G_RANKS]
-    groups = geometry[G_GROUPS]
-    per_group = geometry[G_BANKS]
-    per_rank = groups * per_group
-    banks = ranks * per_rank
-    room_reads = policy[Q_READS]
-    room_writes = policy[Q_WRITES]
-    row_hit_first = policy[Q_SCHEDULER] == QSCHED_FRFCFS_ROW_HIT
-
-    bank = np.zeros(banks * BANK_CELLS, np.int64)
-    lists = np.zeros(2 * banks * BANK_CELLS, np.int64)
-    for k in range(2 * banks):
-        lists[k * BANK_CELLS + B_ROW] = -1
-        lists[k * BANK_CELLS + B_HEAD] = -1
-        lists[k * BANK_CELLS + B_TAIL] = -1
-        lists[k * BANK_CELLS + B_FIRST] = -1
-    for b in range(banks):
-        bank[b * BANK_CELLS + B_ROW] = -1
-    rank = np.zeros(ranks * RANK_CELLS, np.int64)
-    for r in range(ranks):
-        for k in range(4):
-            rank[r * RANK_CELLS + R_FAW + k] = NEVER
-    shared = np.zeros(ranks * groups * CLASSES, np.int64)
-    busy = np.zeros((2, banks), np.int64)  # banks with reads, with writes in the buffers
-    busy_count = np.zeros(2, np.int64)
-    promoted = np.full(banks, -1, np.int64)  # slot in the active buffer per bank
-    opened = np.zeros(banks, np.int64)  # banks that have one
-    opened_count = 0
-    slots = room_reads + room_writes + banks
-    slot = np.empty(slots * SLOT_CELLS, np.int64)
-    for s in range(slots):
-        slot[s * SLOT_CELLS + S_NEXT] = s + 1
-    free = 0
-    answers = np.zeros(ANSWERS, np.int64)
-    returns = np.zeros(1, np.int64)
-    read_returns = np.zeros(power_of_two(most_reads), np.int64)
-
-    buffered_reads = 0
-    buffered_writes = 0
-    write_mode = False
-    accepted = 0
-    reads_sent = 0
-    last_sent = -1
-    left = n
-    t = 1
-    refreshes = 0  # refreshes waiting
-    refreshed = 0  # refreshes done
-    next_refresh = tm[T_REFI] if policy[Q_REFRESH] != REFRESH_NONE else INF
-    accounted = 1
-    reason = STALL_EMPTY
-    known = False
-    best_at = INF
-    best_slot = -1  # -1: the refresh at the head of the queue
-    best_command = ACT
-    sends = INF  # clock at which the next request may be sent, INF while unknown
-
-    while left > 0:
-        if sends == INF and accepted < n:
-            sends = send_clock(
-                arrival, accepted, last_sent, most_reads, reads_sent, answers, read_returns
-            )
-        arrives = sends + 1
-        # 1. Send one request before tick t.
-        if sends < t:
-            i = accepted
-            b = home[i]
-            is_write = write[i]
-            c = t - 1
-            took = True
-            if buffered(lists, slot, 2 * b + 1, row[i], column[i]):
-                if is_write:
-                    out[O_COALESCED] += 1
-                    if latency.size > 0:
-                        latency[i] = c - arrival[i]
-                else:
-                    out[O_FORWARDED] += 1
-                    answers[A_LAST_RETURN] = max(answers[A_LAST_RETURN], c + 1)
-                    answer(
-                        arrival,
-                        write,
-                        answers,
-                        returns,
-                        read_returns,
-                        heap,
-                        latency,
-                        out,
-                        i,
-                        c,
-                        answers[A_LAST_RETURN],
-                    )
-                left -= 1
-            elif (buffered_writes < room_writes) if is_write else (buffered_reads < room_reads):
-                s = free
-                free = slot[s * SLOT_CELLS + S_NEXT]
-                slot[s * SLOT_CELLS + S_REQUEST] = i
-                slot[s * SLOT_CELLS + S_ROW] = row[i]
-                slot[s * SLOT_CELLS + S_WRITE] = is_write
-                slot[s * SLOT_CELLS + S_COLUMN] = column[i]
-                slot[s * SLOT_CELLS + S_ACCEPTED] = c
-                slot[s * SLOT_CELLS + S_CLASSIFIED] = 0
-                k = 2 * b + is_write
-                if lists[k * BANK_CELLS + B_COUNT] == 0:
-                    busy[is_write, busy_count[is_write]] = b
-                    busy_count[is_write] += 1
-                append(lists, slot, k, s)
-                buffered_writes += is_write
-                buffered_reads += 1 - is_write
-                known = False
-            else:
-                took = False
-            arrives = INF
-            if took:
-                accepted += 1
-                reads_sent += 1 - is_write
-                last_sent = c
-                sends = INF
-                if accepted < n:
-                    sends = send_clock(
-                        arrival, accepted, last_sent, most_reads, reads_sent, answers, read_returns
-                    )
-                arrives = sends + 1
-
-        # 2. Refreshes fall due for all ranks at once.
-        if t >= next_refresh:
-            next_refresh += tm[T_REFI]
-            refreshes += ranks
-            known = False
-
-        # 3. The command that can go first.
-        if not known:
-            known = True
-            best_at = INF
-            best_id = n
-            own = 0
-            for k in range(opened_count):
-                b = opened[k]
-                s = promoted[b]
-                is_write = slot[s * SLOT_CELLS + S_WRITE]
-                bus = shared[b // per_group * CLASSES + RD + is_write]
-                at = max(max(bank[b * BANK_CELLS + B_NEXT_CAS], bus), t)
-                i = slot[s * SLOT_CELLS + S_REQUEST]
-                if at < best_at or (at == best_at and i < best_id):
-                    best_at = at
-                    best_id = i
-                    best_slot = s
-                    best_command = RD + is_write
-                    own = bank[b * BANK_CELLS + B_NEXT_CAS]
-            if refreshes > 0:
-                r = refreshed % ranks
-                q = r * RANK_CELLS
-                closed = rank[q + R_OPEN] == 0
-                protected = False
-                for k in range(opened_count):
-                    protected = protected or opened[k] // per_rank == r
-                if not protected:
-                    at = max(rank[q + R_NEXT_REF] if closed else rank[q + R_NEXT_PREAB], t)
-                    if at < best_at:
-                        best_at = at
-                        best_slot = -1
-                        best_command = REFAB if closed else PREAB
-            elif best_at > t:
-                if write_mode:
-                    write_mode = not (
-                        100 * buffered_writes < policy[Q_LOW] * room_writes and buffered_reads > 0
-                    )
-                else:
-                    write_mode = (
-                        100 * buffered_writes > policy[Q_HIGH] * room_writes or buffered_reads == 0
-                    )
-                w = 1 if write_mode else 0
-                from_active = best_at
-                for k in range(busy_count[w]):
-                    b = busy[w, k]
-                    p = b * BANK_CELLS
-                    x = 2 * b + w
-                    if bank[p + B_ROW] < 0:
-                        s = lists[x * BANK_CELLS + B_HEAD]
-                        bus = shared[b // per_group * CLASSES + ACT]
-                        at = max(max(bank[p + B_NEXT_ACT], bus), t)
-                        i = slot[s * SLOT_CELLS + S_REQUEST]
-                        if at < best_at or (at == best_at and i < best_id and at < from_active):
-                            best_at = at
-                            best_id = i
-                            best_slot = s
-                            best_command = ACT
-                            own = bank[p + B_NEXT_ACT]
-                        continue
-                    s = lists[x * BANK_CELLS + B_FIRST]
-                    hit = n
-                    if s >= 0:
-                        bus = shared[b // per_group * CLASSES + RD + w]
-                        at = max(max(bank[p + B_NEXT_CAS], bus), t)
-                        hit = slot[s * SLOT_CELLS + S_REQUEST]
-                        if at < best_at or (at == best_at and hit < best_id and at < from_active):
-                            best_at = at
-                            best_id = hit
-                            best_slot = s
-                            best_command = RD + w
-                            own = bank[p + B_NEXT_CAS]
-                    at = max(bank[p + B_NEXT_PRE], t)
-                    if at <= best_at and promoted[b] < 0:
-                        s = oldest_other(lists, slot, x)
-                        if s >= 0:
-                            i = slot[s * SLOT_CELLS + S_REQUEST]
-                            if row_hit_first and hit < i:
-                                continue
-                            if at < best_at or (i < best_id and at < from_active):
-                                best_at = at
-                                best_id = i
-                                best_slot = s
-                                best_command = PRE
-                                own = at
-            reason = STALL_REFRESH if refreshes > 0 else STALL_EMPTY
-            if best_at < INF and best_slot >= 0 and refreshes == 0:
-                reason = STALL_BANK
-                if own < best_at:
-                    reason = STALL_ACTIVATION if best_command == ACT else STALL_DATA_BUS
-
-        # 4. Go to the next event.
-        event = min(min(best_at, next_refresh), arrives)
-        if event > t:
-            out[O_STALL + reason] += event - max(t, accounted)
-            accounted = max(accounted, event)
-            t = event
-            continue
-        if best_at > t:
-            continue
-
-        # 5. Issue.
-        out[O_STALL + STALL_COMMAND] += 1
-        accounted = t + 1
-        known = False
-        if best_slot < 0:
-            r = refreshed % ranks
-            q = r * RANK_CELLS
-            record(commands, out, t, best_command, r * per_rank, -1, -1)
-            if best_command == PREAB:
-                out[O_PREAB] += 1
-                for b in range(r * per_rank, (r + 1) * per_rank):
-                    if bank[b * BANK_CELLS + B_ROW] >= 0:
-                        out[O_PRE] += 1
-                        out[O_PREAB_BANKS] += 1
-                        after_precharge(bank, rank, tm, b, r, t)
-                        set_row(lists, slot, b, -1)
-                    else:
-                        raise_to(bank, b * BANK_CELLS + B_NEXT_ACT, t + tm[T_RP])
-                raise_to(rank, q + R_NEXT_REF, t + tm[T_RP])
-            else:
-                out[O_REF] += 1
-                after_refresh(rank, shared, tm, groups, r, t)
-                raise_to(rank, q + R_NEXT_PREAB, t + tm[T_RFC])
-                refreshes -= 1
-                refreshed += 1
-            t += 1
-            continue
-        s = best_slot
-        cell = s * SLOT_CELLS
-        i = slot[cell + S_REQUEST]
-        b = home[i]
-        g = b // per_group
-        r = b // per_rank
-        is_write = slot[cell + S_WRITE]
-        x = 2 * b + is_write
-        record(commands, out, t, best_command, b, slot[cell + S_ROW], slot[cell + S_COLUMN])
-        if best_command == PRE:
-            out[O_PRE] += 1
-            if slot[cell + S_CLASSIFIED] == 0:
-                slot[cell + S_CLASSIFIED] = 1
-                out[O_CONFLICTS] += 1
-            after_precharge(bank, rank, tm, b, r, t)
-            set_row(lists, slot, b, -1)
-            t += 1
-            continue
-        if best_command == ACT:
-            out[O_ACT] += 1
-            if slot[cell + S_CLASSIFIED] == 0:
-                slot[cell + S_CLASSIFIED] = 1
-                out[O_MISSES] += 1
-            after_activate(bank, rank, shared, tm, groups, b, r, g, t, slot[cell + S_ROW])
-            set_row(lists, slot, b, slot[cell + S_ROW])
-            promoted[b] = s
-            opened[opened_count] = b
-            opened_count += 1
-        elif slot[cell + S_CLASSIFIED] == 0:
-            out[O_HITS] += 1
-        if best_command != ACT and promoted[b] == s:
-            promoted[b] = -1
-            opened_count = drop(opened, opened_count, b)
-        else:
-            remove(lists, slot, x, s)
-            buffered_writes -= is_write
-            buffered_reads -= 1 - is_write
-            if lists[x * BANK_CELLS + B_COUNT] == 0:
-                busy_count[is_write] = drop(busy[is_write], busy_count[is_write], b)
-        if best_command == ACT:
-            t += 1
-            continue
-        left -= 1
-        if best_command == WR:
-            out[O_WR] += 1
-            after_write(bank, rank, shared, tm, groups, ranks, b, r, g, t)
-            out[O_CYCLES] = max(out[O_CYCLES], t)
+@inlined
+def send(
+    m: IntArray,
+    slot: IntArray,
+    q: IntArray,
+    returns: IntArray,
+    heap: IntArray,
+    latency: IntArray,
+    out: IntArray,
+    clock: int,
+) -> bool:
+    """Send the next request at `clock`; false where its buffer is full."""
+    i = m[c.X_ACCEPTED]
+    cell = request_at(i)
+    write = q[cell + c.Q_WRITE]
+    writes = q[cell + c.Q_HOME] + m[c.X_RANKS] * m[c.X_PER_RANK]
+    if buffered(m, slot, writes, q[cell + c.Q_ROW], q[cell + c.Q_COLUMN]):
+        m[c.X_SERVED] += 1
+        if write:
+            out[c.O_COALESCED] += 1
+            out[c.O_CYCLES] = max(out[c.O_CYCLES], clock)
             if latency.size > 0:
-                latency[i] = t - arrival[i]
+                latency[i] = clock - q[cell + c.Q_ARRIVAL]
         else:
-            out[O_RD] += 1
-            after_read(bank, rank, shared, tm, groups, ranks, b, r, g, t)
-            answers[A_LAST_RETURN] = max(answers[A_LAST_RETURN], t + tm[T_CL] + tm[T_BURST])
-            answer(
-                arrival,
-                write,
-                answers,
-                returns,
-                read_returns,
-                heap,
-                latency,
-                out,
-                i,
-                slot[cell + S_ACCEPTED],
-                answers[A_LAST_RETURN],
-            )
-        slot[cell + S_NEXT] = free
-        free = s
-        t += 1
+            out[c.O_FORWARDED] += 1
+            ready = max(m[c.X_LAST_ANSWER], clock + 1)
+            answer(m, q, returns, heap, latency, out, i, clock, ready)
+    elif not store(m, slot, q, i, clock):
+        return False
+    m[c.X_ACCEPTED] = i + 1
+    m[c.X_READS] += 1 - write
+    m[c.X_TAKEN] = clock
+    m[c.X_ARRIVES] = c.INF
+    return True
 
-    end = out[O_CYCLES]
-    if end > accounted - 1:
-        out[O_STALL + STALL_EMPTY] += end - accounted + 1
-    for r in range(ranks):
-        q = r * RANK_CELLS
-        to = rank[q + R_ACTIVE_TO]
-        if rank[q + R_OPEN] > 0 or to > end:
-            to = end
-        out[O_ACTIVE] += rank[q + R_ACTIVE_SUM] + to - rank[q + R_ACTIVE_FROM]
+
+@inlined
+def find_active(m: IntArray, slot: IntArray, t: int) -> None:
+    """Find the first access of the active buffer: earliest, then oldest."""
+    best_at = c.INF
+    best_request = c.INF
+    m[c.X_BEST] = -1
+    for k in range(c.OPENED_BASE, c.OPENED_BASE + m[c.Y_OPENED]):
+        p = bank_at(m[k])
+        s = m[p + c.B_SLOT]
+        command = c.RD + slot[slot_at(s) + c.S_WRITE]
+        request = slot[slot_at(s) + c.S_REQUEST]
+        own = m[p + c.B_NEXT_CAS]
+        at = max(max(own, m[limit_at(m[p + c.B_GROUP] + command)]), t)
+        if at < best_at or (at == best_at and request < best_request):
+            best_at = at
+            best_request = request
+            m[c.X_BEST] = s
+            m[c.Y_COMMAND] = command
+            m[c.Y_OWN] = own
+    m[c.X_BEST_AT] = best_at
+
+
+@inlined
+def find_refresh(m: IntArray, t: int) -> None:
+    """Find what the refresh at the head of the queue needs; it waits for active requests."""
+    r = m[c.Y_REFRESHED] % m[c.X_RANKS]
+    for k in range(c.OPENED_BASE, c.OPENED_BASE + m[c.Y_OPENED]):
+        if m[c.RANK_OF + m[k]] == r:
+            return
+    q = rank_at(r)
+    closed = m[q + c.R_OPEN] == 0
+    at = max(m[q + c.R_NEXT_REF] if closed else m[q + c.R_NEXT_PREAB], t)
+    if at < m[c.X_BEST_AT]:
+        m[c.X_BEST_AT] = at
+        m[c.X_BEST] = -1
+        m[c.Y_COMMAND] = c.REFAB if closed else c.PREAB
+
+
+@inlined
+def set_write_mode(m: IntArray) -> int:
+    """Turn to writes above the high watermark or without reads, back below the low one."""
+    writes = 100 * m[c.Y_BUFFERED + 1]
+    room = m[c.Y_ROOM + 1]
+    reads = m[c.Y_BUFFERED]
+    if m[c.Y_WRITE_MODE]:
+        m[c.Y_WRITE_MODE] = not (writes < m[c.Y_LOW] * room and reads > 0)
+    else:
+        m[c.Y_WRITE_MODE] = writes > m[c.Y_HIGH] * room or reads == 0
+    return int(m[c.Y_WRITE_MODE])
+
+
+@inlined
+def conflicting(m: IntArray, slot: IntArray, p: int, x: int) -> int:
+    """Oldest request of the list at `x` for another row than is open in the bank at `p`.
+
+    -1 without any, where the bank is protected, or where an older hit goes first by policy.
+    """
+    if m[p + c.B_SLOT] >= 0 or m[x + c.B_COUNT] == m[x + c.B_HITS]:
+        return -1
+    s = m[x + c.B_HEAD]
+    row = m[p + c.B_ROW]
+    if m[c.Y_ROW_HIT_FIRST] and slot[slot_at(s) + c.S_ROW] == row:
+        return -1
+    while slot[slot_at(s) + c.S_ROW] == row:
+        s = slot[slot_at(s) + c.S_NEXT]
+    return int(s)
+
+
+@inlined
+def find_buffered(m: IntArray, slot: IntArray, t: int) -> None:
+    """Find the first command of the buffer whose turn it is, before what was found so far."""
+    w = set_write_mode(m)
+    lists = w * m[c.X_RANKS] * m[c.X_PER_RANK]
+    best_at = m[c.X_BEST_AT]
+    # What the active buffer has goes before anything ready in the same cycle.
+    best_request = -1
+    best = m[c.X_BEST]
+    command = m[c.Y_COMMAND]
+    best_own = m[c.Y_OWN]
+    first = c.ACTIVE_BASE + w * c.MOST_BANKS
+    for k in range(first, first + m[c.Y_BUSY + w]):
+        b = m[k]
+        p = bank_at(b)
+        x = bank_at(b + lists)
+        s = m[x + c.B_FIRST]
+        wanted = c.RD + w
+        own = m[p + c.B_NEXT_CAS]
+        if m[p + c.B_ROW] < 0:
+            s = m[x + c.B_HEAD]
+            wanted = c.ACT
+            own = m[p + c.B_NEXT_ACT]
+        if s >= 0:
+            at = max(max(own, m[limit_at(m[p + c.B_GROUP] + wanted)]), t)
+            request = slot[slot_at(s) + c.S_REQUEST]
+            if at < best_at or (at == best_at and request < best_request):
+                best_at = at
+                best_request = request
+                best = s
+                command = wanted
+                best_own = own
+        at = max(m[p + c.B_NEXT_PRE], t)
+        if wanted != c.ACT and at <= best_at:
+            s = conflicting(m, slot, p, x)
+            if s >= 0:
+                request = slot[slot_at(s) + c.S_REQUEST]
+                if at < best_at or request < best_request:
+                    best_at = at
+                    best_request = request
+                    best = s
+                    command = c.PRE
+                    best_own = at
+    m[c.X_BEST_AT] = best_at
+    m[c.X_BEST] = best
+    m[c.Y_COMMAND] = command
+    m[c.Y_OWN] = best_own
+
+
+@inlined
+def find_command(m: IntArray, slot: IntArray, t: int) -> None:
+    """Find the command that goes next: of the active buffer, a refresh, a read or write."""
+    m[c.X_RESCAN] = 0
+    find_active(m, slot, t)
+    if m[c.Y_REFRESHES] > 0:
+        find_refresh(m, t)
+    elif m[c.X_BEST_AT] > t:
+        find_buffered(m, slot, t)
+
+
+@inlined
+def account(m: IntArray, out: IntArray, t: int) -> None:
+    """Book the ticks before `t` on what held the next command back."""
+    ticks = t - m[c.X_ACCOUNTED]
+    if ticks <= 0:
+        return
+    m[c.X_ACCOUNTED] = t
+    reason = c.STALL_EMPTY
+    if m[c.Y_REFRESHES] > 0:
+        reason = c.STALL_REFRESH
+    elif m[c.X_BEST_AT] < c.INF:
+        reason = c.STALL_BANK
+        if m[c.Y_OWN] < m[c.X_BEST_AT]:
+            reason = c.STALL_ACTIVATION if m[c.Y_COMMAND] == c.ACT else c.STALL_DATA_BUS
+    out[c.O_STALL + reason] += ticks
+
+
+@inlined
+def set_row(m: IntArray, slot: IntArray, b: int, row: int) -> None:
+    """Tell both lists of bank `b` which row is open."""
+    banks = m[c.X_RANKS] * m[c.X_PER_RANK]
+    for k in range(b, b + banks + 1, banks):
+        p = bank_at(k)
+        m[p + c.B_ROW] = row
+        if row < 0:
+            m[p + c.B_HITS] = 0
+            m[p + c.B_FIRST] = -1
+        else:
+            count_hits(m, slot, k)
+
+
+@inlined
+def issue_refresh(m: IntArray, slot: IntArray, commands: IntArray, out: IntArray, t: int) -> None:
+    """Issue the PREA or REF of the refresh at the head of the queue."""
+    r = m[c.Y_REFRESHED] % m[c.X_RANKS]
+    q = rank_at(r)
+    per_rank = m[c.X_PER_RANK]
+    record(commands, out, t, m[c.Y_COMMAND], r * per_rank, -1, -1)
+    if m[c.Y_COMMAND] == c.REFAB:
+        out[c.O_REF] += 1
+        after_refresh(m, q, t)
+        raise_to(m, q + c.R_NEXT_PREAB, t + m[c.T_RFC])
+        m[c.Y_REFRESHES] -= 1
+        m[c.Y_REFRESHED] += 1
+        return
+    after_precharge_all(m, out, r, t)
+    for b in range(r * per_rank, (r + 1) * per_rank):
+        set_row(m, slot, b, -1)
+
+
+@inlined
+def take_out(m: IntArray, slot: IntArray, b: int, s: int) -> None:
+    """Take slot `s` out of its buffer."""
+    write = slot[slot_at(s) + c.S_WRITE]
+    k = b + write * m[c.X_RANKS] * m[c.X_PER_RANK]
+    remove(m, slot, k, s)
+    m[c.Y_BUFFERED + write] -= 1
+    if m[bank_at(k) + c.B_COUNT] == 0:
+        drop(m, c.ACTIVE_BASE + write * c.MOST_BANKS, c.Y_BUSY + write, b)
+
+
+@inlined
+def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, s: int, t: int) -> None:
+    """Precharge bank `b`, or activate it and promote the request in slot `s`."""
+    p = bank_at(b)
+    q = rank_at(m[c.RANK_OF + b])
+    if m[c.Y_COMMAND] == c.PRE:
+        out[c.O_PRE] += 1
+        after_precharge(m, p, q, t)
+        set_row(m, slot, b, -1)
+        return
+    row = slot[slot_at(s) + c.S_ROW]
+    out[c.O_ACT] += 1
+    after_activate(m, p, q, t, row)
+    set_row(m, slot, b, row)
+    take_out(m, slot, b, s)
+    m[p + c.B_SLOT] = s
+    m[c.OPENED_BASE + m[c.Y_OPENED]] = b
+    m[c.Y_OPENED] += 1
+
+
+@inlined
+def access(m: IntArray, slot: IntArray, out: IntArray, b: int, s: int, t: int) -> None:
+    """Read or write the request in slot `s` of bank `b`."""
+    p = bank_at(b)
+    q = rank_at(m[c.RANK_OF + b])
+    if m[p + c.B_SLOT] == s:
+        m[p + c.B_SLOT] = -1
+        drop(m, c.OPENED_BASE, c.Y_OPENED, b)
+    else:
+        take_out(m, slot, b, s)
+    m[c.X_SERVED] += 1
+    give_slot(m, slot, s)
+    if m[c.Y_COMMAND] == c.WR:
+        out[c.O_WR] += 1
+        after_write(m, p, q, t)
+    else:
+        out[c.O_RD] += 1
+        after_read(m, p, q, t)
+
+
+@compiled
+def simulate(
+    q: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policy: IntArray,
+    heap: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    out: IntArray,
+) -> None:
+    """Run one design over the requests of one channel; arguments as in `dramsys.simulate`."""
+    m = start(geometry, tm, policy, most_reads)
+    slot = free_slots(m[c.Y_ROOM] + m[c.Y_ROOM + 1] + m[c.X_RANKS] * m[c.X_PER_RANK])
+    returns = np.zeros((2, power_of_two(most_reads)), np.int64)
+    n = q.size // c.REQUEST_CELLS
+    t = 1
+    while m[c.X_SERVED] < n:
+        if m[c.X_ARRIVES] == c.INF:
+            find_arrival(m, q, returns)
+        # The tick in which the next request can be taken; unknown while its buffer is full.
+        arrives = m[c.X_ARRIVES] + 1
+        if arrives <= t:
+            arrives = c.INF
+            if send(m, slot, q, returns, heap, latency, out, t - 1):
+                find_arrival(m, q, returns)
+                arrives = m[c.X_ARRIVES] + 1
+        if t >= m[c.X_TRIGGER]:
+            m[c.X_TRIGGER] += m[c.T_REFI]
+            m[c.Y_REFRESHES] += m[c.X_RANKS]
+            m[c.X_RESCAN] = 1
+        if m[c.X_RESCAN]:
+            find_command(m, slot, t)
+        if m[c.X_BEST_AT] > t:
+            event = min(min(m[c.X_BEST_AT], m[c.X_TRIGGER]), arrives)
+            if m[c.X_SERVED] < n:
+                account(m, out, event)
+                t = event
+            continue
+        out[c.O_STALL + c.STALL_COMMAND] += 1
+        m[c.X_ACCOUNTED] = t + 1
+        m[c.X_RESCAN] = 1
+        s = m[c.X_BEST]
+        if s < 0:
+            issue_refresh(m, slot, commands, out, t)
+            t += 1
+            continue
+        cell = slot_at(s)
+        i = slot[cell + c.S_REQUEST]
+        b = q[request_at(i) + c.Q_HOME]
+        command = m[c.Y_COMMAND]
+        record(commands, out, t, command, b, slot[cell + c.S_ROW], slot[cell + c.S_COLUMN])
+        classify(slot, out, s, command)
+        if command == c.ACT or command == c.PRE:
+            row_command(m, slot, out, b, s, t)
+            t += 1
+            continue
+        accepted = slot[cell + c.S_ACCEPTED]
+        access(m, slot, out, b, s, t)
+        if command == c.RD:
+            ready = max(m[c.X_LAST_ANSWER], t + m[c.T_CL] + m[c.T_BURST])
+            answer(m, q, returns, heap, latency, out, i, accepted, ready)
+        else:
+            out[c.O_CYCLES] = max(out[c.O_CYCLES], t)
+            if latency.size > 0:
+                latency[i] = t - q[request_at(i) + c.Q_ARRIVAL]
+        t += 1
+    # Ticks count from 1, cycles from 0.
+    m[c.X_ACCOUNTED] -= 1
+    close_books(m, out)

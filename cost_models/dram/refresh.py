@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from numba import njit
-
-from archgym.cost_models.dram.cells import (
-    PREAB,
-    R_BLOCKED,
-    R_COMMAND,
-    R_OPEN,
-    R_OWED,
-    R_PULLING,
-    R_QUEUED,
-    R_TRIGGER,
-    RANK_CELLS,
-    REFAB,
-)
+from archgym.cost_models.dram import cells as c
+from archgym.cost_models.dram.addresses import rank_at
+from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.dram.policy import IntArray
 
 
-@njit(cache=True, nogil=True)
-def first_trigger(interval, r, ranks):  # type: ignore[no-untyped-def]
+@inlined
+def first_trigger(interval: int, r: int, ranks: int) -> int:
     """Cycle of the first refresh of rank `r`: ranks are spread over the interval, bit-reversed."""
     reverse = 0
     scale = ranks
@@ -31,46 +21,46 @@ def first_trigger(interval, r, ranks):  # type: ignore[no-untyped-def]
     return interval - reverse * interval // ranks
 
 
-@njit(cache=True, nogil=True)
-def look(rank, r, t, interval, most_postponed):  # type: ignore[no-untyped-def]
+@inlined
+def look(m: IntArray, r: int, t: int, interval: int, most_postponed: int) -> None:
     """Let the manager of rank `r`, due at or before cycle `t`, decide what it wants now.
 
     Due and fewer than `most_postponed` owed: with requests waiting it postpones by one interval,
     else it refreshes. With as many owed it blocks the banks and refreshes. After a refresh it pulls
     in further ones for as long as nothing waits, down to a limit.
     """
-    q = r * RANK_CELLS
-    if t >= rank[q + R_TRIGGER] + interval:
-        rank[q + R_TRIGGER] += interval
-        rank[q + R_PULLING] = 0
-    waiting = rank[q + R_QUEUED] > 0
-    rank[q + R_COMMAND] = 0
-    if rank[q + R_PULLING]:
+    q = rank_at(r)
+    if t >= m[q + c.R_TRIGGER] + interval:
+        m[q + c.R_TRIGGER] += interval
+        m[q + c.R_PULLING] = 0
+    waiting = m[q + c.R_QUEUED] > 0
+    m[q + c.R_COMMAND] = 0
+    if m[q + c.R_PULLING]:
         if waiting:
-            rank[q + R_PULLING] = 0
-            rank[q + R_TRIGGER] += interval
+            m[q + c.R_PULLING] = 0
+            m[q + c.R_TRIGGER] += interval
         else:
-            rank[q + R_COMMAND] = REFAB
+            m[q + c.R_COMMAND] = c.REFAB
         return
-    if rank[q + R_OWED] == most_postponed:
-        rank[q + R_BLOCKED] = 1
+    if m[q + c.R_OWED] == most_postponed:
+        m[q + c.R_BLOCKED] = 1
     elif waiting:
-        rank[q + R_OWED] += 1
-        rank[q + R_TRIGGER] += interval
+        m[q + c.R_OWED] += 1
+        m[q + c.R_TRIGGER] += interval
         return
-    rank[q + R_COMMAND] = PREAB if rank[q + R_OPEN] > 0 else REFAB
+    m[q + c.R_COMMAND] = c.PREAB if m[q + c.R_OPEN] > 0 else c.REFAB
 
 
-@njit(cache=True, nogil=True)
-def refreshed(rank, r, interval, most_pulled_in):  # type: ignore[no-untyped-def]
+@inlined
+def refreshed(m: IntArray, r: int, interval: int, most_pulled_in: int) -> None:
     """Book a refresh that rank `r` has just been given."""
-    q = r * RANK_CELLS
-    rank[q + R_BLOCKED] = 0
-    rank[q + R_COMMAND] = 0
-    if rank[q + R_PULLING]:
-        rank[q + R_OWED] -= 1
+    q = rank_at(r)
+    m[q + c.R_BLOCKED] = 0
+    m[q + c.R_COMMAND] = 0
+    if m[q + c.R_PULLING]:
+        m[q + c.R_OWED] -= 1
     else:
-        rank[q + R_PULLING] = 1
-    if rank[q + R_OWED] == -most_pulled_in:
-        rank[q + R_PULLING] = 0
-        rank[q + R_TRIGGER] += interval
+        m[q + c.R_PULLING] = 1
+    if m[q + c.R_OWED] == -most_pulled_in:
+        m[q + c.R_PULLING] = 0
+        m[q + c.R_TRIGGER] += interval

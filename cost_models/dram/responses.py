@@ -2,68 +2,98 @@
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
 
-from archgym.cost_models.dram.cells import (
-    A_ACTIVE_RETURNS,
-    A_LAST_RETURN,
-    A_NEXT_IN_ORDER,
-    A_READ_RETURNS,
-    O_CYCLES,
-    O_LATENCY,
-    O_LATENCY_ACCEPTED,
-    O_READS,
-)
+from archgym.cost_models.dram import cells as c
+from archgym.cost_models.dram.addresses import request_at
+from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import keep_largest
 
 
-@njit(cache=True, nogil=True)
-def answer(arrival, write, answers, returns, read_returns, heap, latency, out, i, accepted, cycle):  # type: ignore[no-untyped-def]
-    """Answer request `i`, accepted at `accepted`, at `cycle`; answers come in order of cycle."""
-    returns[answers[A_ACTIVE_RETURNS] & (returns.size - 1)] = cycle
-    answers[A_ACTIVE_RETURNS] += 1
-    out[O_CYCLES] = max(out[O_CYCLES], cycle)
-    waited = cycle - arrival[i]
+@inlined
+def power_of_two(n: int) -> int:
+    """Smallest power of two above `n`."""
+    size = 1
+    while size <= n:
+        size *= 2
+    return size
+
+
+@inlined
+def answer(
+    m: IntArray,
+    q: IntArray,
+    returns: IntArray,
+    heap: IntArray,
+    latency: IntArray,
+    out: IntArray,
+    i: int,
+    accepted: int,
+    cycle: int,
+) -> None:
+    """Answer request `i`, accepted at `accepted`, at `cycle`; answers come in order of cycle.
+
+    `returns` is `(2, a power of two)`: rings of the cycles of the last answers, and of those to
+    reads. `heap` keeps the largest read latencies. `latency` is empty where it is not wanted.
+    """
+    mask = returns.shape[1] - 1
+    returns[0, m[c.X_ANSWERED] & mask] = cycle
+    m[c.X_ANSWERED] += 1
+    m[c.X_LAST_ANSWER] = cycle
+    out[c.O_CYCLES] = max(out[c.O_CYCLES], cycle)
+    waited = cycle - q[request_at(i) + c.Q_ARRIVAL]
     if latency.size > 0:
         latency[i] = waited
-    if not write[i]:
-        read_returns[answers[A_READ_RETURNS] & (read_returns.size - 1)] = cycle
-        answers[A_READ_RETURNS] += 1
-        out[O_READS] += 1
-        out[O_LATENCY] += waited
-        out[O_LATENCY_ACCEPTED] += cycle - accepted
+    if not q[request_at(i) + c.Q_WRITE]:
+        returns[1, m[c.X_ANSWERED_READS] & mask] = cycle
+        m[c.X_ANSWERED_READS] += 1
+        out[c.O_READS] += 1
+        out[c.O_LATENCY] += waited
+        out[c.O_LATENCY_ACCEPTED] += cycle - accepted
         keep_largest(heap, waited)
 
 
-@njit(cache=True, nogil=True)
-def answer_in_order(  # type: ignore[no-untyped-def]
-    arrival, write, answers, returns, read_returns, heap, latency, out, window, i, accepted, cycle
-):
+@inlined
+def answer_in_order(
+    m: IntArray,
+    q: IntArray,
+    returns: IntArray,
+    heap: IntArray,
+    latency: IntArray,
+    out: IntArray,
+    window: IntArray,
+    i: int,
+    accepted: int,
+    cycle: int,
+) -> None:
     """Hold the data of request `i`, ready at `cycle`, until all requests before it are answered.
 
-    `window` is a ring of (ready cycle, acceptance cycle) pairs, cycle -1 where data is not ready.
-    Answers leave in request order, at most one per cycle.
+    `window` is a ring of (ready cycle, acceptance cycle) pairs, ready cycle -1 where data is not
+    ready. Answers leave in request order, at most one per cycle.
     """
     mask = (window.size >> 1) - 1
     window[2 * (i & mask)] = cycle
     window[2 * (i & mask) + 1] = accepted
-    head = answers[A_NEXT_IN_ORDER]
+    head = m[c.X_NEXT_ANSWER]
     while window[2 * (head & mask)] >= 0:
-        ready = max(window[2 * (head & mask)], answers[A_LAST_RETURN] + 1)
-        answers[A_LAST_RETURN] = ready
-        answer(
-            arrival,
-            write,
-            answers,
-            returns,
-            read_returns,
-            heap,
-            latency,
-            out,
-            head,
-            window[2 * (head & mask) + 1],
-            ready,
-        )
+        ready = max(window[2 * (head & mask)], m[c.X_LAST_ANSWER] + 1)
+        since = window[2 * (head & mask) + 1]
+        answer(m, q, returns, heap, latency, out, head, since, ready)
         window[2 * (head & mask)] = -1
         head += 1
-    answers[A_NEXT_IN_ORDER] = head
+    m[c.X_NEXT_ANSWER] = head
+
+
+@inlined
+def with_room(window: IntArray, head: int, accepted: int) -> IntArray:
+    """The ring of answers that wait for earlier ones, doubled if the next request has no place."""
+    if 2 * (accepted - head + 2) <= window.size:
+        return window
+    grown = np.full(2 * window.size, -1, np.int64)
+    for k in range(head, accepted):
+        old = 2 * (k & ((window.size >> 1) - 1))
+        new = 2 * (k & (window.size - 1))
+        grown[new] = window[old]
+        grown[new + 1] = window[old + 1]
+    return grown

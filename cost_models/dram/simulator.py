@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.batch import dramsys_batch, ramulator_batch
@@ -159,13 +159,14 @@ class DramSimulator:
         bank = (place.rank * o.bank_groups + place.bankgroup) * o.banks_per_group + place.bank
         counts = np.bincount(place.channel, minlength=o.channels)
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-        self._arguments = (
-            np.ascontiguousarray(_arrival_cycles(trace, device)[self._order]),
-            np.ascontiguousarray(bank[self._order]),
-            np.ascontiguousarray(place.row[self._order]),
-            np.ascontiguousarray(place.column[self._order]),
-            np.ascontiguousarray(trace.is_write[self._order].astype(np.int64)),
-            self._starts,
+        requests = np.zeros((trace.cycle.size, c.REQUEST_CELLS), np.int64)
+        requests[:, c.Q_ARRIVAL] = _arrival_cycles(trace, device)
+        requests[:, c.Q_HOME] = bank
+        requests[:, c.Q_ROW] = place.row
+        requests[:, c.Q_COLUMN] = place.column
+        requests[:, c.Q_WRITE] = trace.is_write
+        self._requests: IntArray = requests[self._order].ravel()
+        self._model = (
             trace.max_outstanding_reads or 0,
             device.geometry_vector(),
             _timing(device, controller),
@@ -189,7 +190,8 @@ class DramSimulator:
 
         def work(start: int) -> None:
             part = slice(start, start + _DESIGNS_PER_TASK)
-            self._batch(*self._arguments, rows[part], _NO_LATENCY, _NO_COMMANDS, outputs[part])
+            arguments = (rows[part], _NO_LATENCY, _NO_COMMANDS, outputs[part])
+            self._batch(self._requests, self._starts, *self._model, *arguments)
 
         threads = min(self._threads, len(starts))
         if threads <= 1:
@@ -204,21 +206,27 @@ class DramSimulator:
     def latencies(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> FloatArray:
         """Latency of every request, arrival to last data, in ns `(requests,)`, of one design."""
         latency = np.zeros(self.trace.cycle.size, np.int64)
-        self._run_one(policy, latency, _NO_COMMANDS)
+        self._run_one(policy, latency, _NO_COMMANDS, self._starts)
         in_trace_order = np.empty_like(latency)
         in_trace_order[self._order] = latency
-        return in_trace_order * (self.device.tCK_ps / 1000.0)
+        ns: FloatArray = in_trace_order.astype(np.float64) * (self.device.tCK_ps / 1000.0)
+        return ns
 
     def command_trace(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> CommandTrace:
         """Every DRAM command that one design issues."""
-        count = int(self._run_one(policy, _NO_LATENCY, _NO_COMMANDS)[c.O_COMMANDS])
-        commands = np.zeros((count, 5), np.int64)
-        self._run_one(policy, _NO_LATENCY, commands)
+        parts = []
+        for channel in range(self._starts.size - 1):
+            bounds = self._starts[channel : channel + 2]
+            count = int(self._run_one(policy, _NO_LATENCY, _NO_COMMANDS, bounds)[c.O_COMMANDS])
+            part = np.zeros((count, 5), np.int64)
+            self._run_one(policy, _NO_LATENCY, part, bounds)
+            parts.append(part)
+        commands = np.concatenate(parts)
+        lengths = [part.shape[0] for part in parts]
         o = self.device.organisation
         cycle, command, bank, row, column = commands.T
         of_rank = command >= c.PREAB
         per_rank = o.bank_groups * o.banks_per_group
-        channel = np.cumsum(np.diff(cycle, prepend=0) < 0)
         return CommandTrace(
             cycle=cycle,
             command=command,
@@ -227,34 +235,40 @@ class DramSimulator:
             bank=np.where(of_rank, -1, bank % o.banks_per_group),
             row=row,
             column=column,
-            channel=channel,
+            channel=np.repeat(np.arange(len(parts)), lengths),
         )
 
     def _run_one(
-        self, policy: ArrayLike | Mapping[str, ArrayLike], latency: IntArray, commands: IntArray
+        self,
+        policy: ArrayLike | Mapping[str, ArrayLike],
+        latency: IntArray,
+        commands: IntArray,
+        starts: IntArray,
     ) -> IntArray:
         one = policy if isinstance(policy, Mapping) else np.atleast_2d(policy)
         rows = as_policies(one, self.controller)
         if rows.shape[0] != 1:
             raise ValueError(f"policy holds {rows.shape[0]} designs, must hold one")
         outputs = np.zeros((1, c.OUTPUTS), np.int64)
-        self._batch(*self._arguments, rows, latency, commands, outputs)
-        return outputs[0]
+        arguments = (rows, latency, commands, outputs)
+        self._batch(self._requests, starts, *self._model, *arguments)
+        row: IntArray = outputs[0]
+        return row
 
     def _result(self, outputs: IntArray) -> DramResult:
         ns = self.device.tCK_ps / 1000.0
         cycles = outputs[:, c.O_CYCLES]
-        time_ns = cycles * ns
+        time_ns = cycles.astype(np.float64) * ns
         parts = energy(self.device, outputs, cycles)
         total_pj = parts.total
         reads = outputs[:, c.O_READS]
         moved = float(self.trace.cycle.size * self.device.request_bytes)
         return DramResult(
             total_time_ns=time_ns,
-            read_latency_ns=_ratio(outputs[:, c.O_LATENCY] * ns, reads, np.nan),
+            read_latency_ns=_ratio(outputs[:, c.O_LATENCY].astype(np.float64) * ns, reads, np.nan),
             read_latency_p99_ns=np.where(reads > 0, outputs[:, c.O_LATENCY_P99] * ns, np.nan),
             read_latency_from_accept_ns=_ratio(
-                outputs[:, c.O_LATENCY_ACCEPTED] * ns, reads, np.nan
+                outputs[:, c.O_LATENCY_ACCEPTED].astype(np.float64) * ns, reads, np.nan
             ),
             bandwidth_gb_per_s=_ratio(np.full_like(time_ns, moved), time_ns, 0.0),
             power_mw=_ratio(total_pj, time_ns, 0.0),
@@ -284,8 +298,8 @@ def _timing(device: DramDevice, controller: str) -> IntArray:
     """
     vector = device.timing_vector()
     if controller == "ramulator":
-        vector[c.T_RD_WR_RANK] = vector[c.T_RD_RD_RANK]
-        vector[c.T_WR_WR_RANK] = vector[c.T_BURST]
+        vector[c.T_RD_WR_RANK - c.TIMING_BASE] = vector[c.T_RD_RD_RANK - c.TIMING_BASE]
+        vector[c.T_WR_WR_RANK - c.TIMING_BASE] = vector[c.T_BURST - c.TIMING_BASE]
     return vector
 
 
@@ -298,7 +312,7 @@ def _arrival_cycles(trace: Trace, device: DramDevice) -> IntArray:
     return cycles
 
 
-def _ratio(numerator: FloatArray, denominator: NDArray[np.generic], empty: float) -> FloatArray:
+def _ratio(numerator: FloatArray, denominator: FloatArray | IntArray, empty: float) -> FloatArray:
     """Elementwise ratio, `empty` where the denominator is 0."""
     result = np.full(numerator.shape, empty)
     np.divide(numerator, denominator, out=result, where=denominator > 0)

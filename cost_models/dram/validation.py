@@ -249,29 +249,24 @@ def _dramsys5(path: Path) -> Iterator[Check]:
         name: DramSimulator(device, _csv_trace(path, name, limited=False)) for name in set(names)
     }
     results = [simulators[row["trace"]].run(_dramsys5_policy(row)[np.newaxis]) for row in rows]
-    sets: tuple[tuple[str, Callable[[str], bool]], ...] = (
-        ("D1", lambda config: config.startswith("D1")),
-        ("one change", lambda config: not config.startswith("D1")),
-    )
-    for subject, belongs in sets:
-        part = [(r, row) for r, row in zip(results, rows, strict=True) if belongs(row["config"])]
+    for subject in ("D1", "one change"):
+        part = [
+            (result, row)
+            for result, row in zip(results, rows, strict=True)
+            if row["config"].startswith("D1") == (subject == "D1")
+        ]
         if not part:
             continue
-        for metric, ours, column, target in (
-            (
-                "cycles",
-                lambda r: r.total_time_ns[0] * 1000.0 / 833.0,
-                "cycles_total",
-                _DRAMSYS5_TIME,
-            ),
-            ("power", lambda r: r.power_mw[0], "avg_power_mW", _DRAMSYS5_POWER),
-            ("n_act", lambda r: r.n_act[0], "n_ACT", None),
+        for metric, field, unit, column, target in (
+            ("cycles", "total_time_ns", device.tCK_ps / 1000.0, "cycles_total", _DRAMSYS5_TIME),
+            ("power", "power_mw", 1.0, "avg_power_mW", _DRAMSYS5_POWER),
+            ("n_act", "n_act", 1.0, "n_ACT", None),
         ):
             yield compare(
                 "DRAMSys 5.0",
                 subject,
                 metric,
-                [ours(r) for r, _ in part],
+                [float(getattr(result, field)[0]) / unit for result, _ in part],
                 [float(row[column]) for _, row in part],
                 target,
                 tolerance=0.5 if metric == "cycles" else 0.005,

@@ -281,6 +281,11 @@ def test_two_channels_share_the_load():
     result = DramSimulator(wide, trace, mapping=mapping).run(QUIET[None])
     assert result.n_rd[0] + result.n_wr[0] == 600
     assert result.total_time_ns[0] < narrow.total_time_ns[0]
+    served = DramSimulator(wide, trace, mapping=mapping).command_trace(QUIET)
+    accesses = served.channel[np.isin(served.command, (1, 2))]
+    assert np.bincount(accesses).tolist() == [
+        int((mapping.decode(trace.address).channel == channel).sum()) for channel in (0, 1)
+    ]
 
 
 @settings(max_examples=10, deadline=None)
