@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     import polars
 
 FORMAT = 1
-_IDENTITY = ("format", "task", "agent", "hyperparameters", "seed", "budget", "space")
-"""Manifest fields that must agree for a run to be resumed."""
+_IDENTITY = ("format", "task", "agent", "hyperparameters", "seed", "budget", "space", "reference")
+"""Manifest fields that must agree for a run to be resumed.
+
+`reference`, the default design's metrics, changes with the cost model and with a workload's file.
+"""
 _TRIAL_FIELDS = ("sample", "design", "score", "feasible", "violations")
 
 
@@ -111,10 +114,12 @@ class TrialStore:
 
     def _check_same(self, existing: Mapping[str, Any]) -> None:
         for name in _IDENTITY:
-            if existing.get(name) != json.loads(json.dumps(self.manifest.get(name))):
+            # As text, in which NaN equals NaN.
+            there, here = (json.dumps(each.get(name)) for each in (existing, self.manifest))
+            if there != here:
                 raise ValueError(
-                    f"{self.path}: holds a different run ({name} is {existing.get(name)!r}, now "
-                    f"{self.manifest.get(name)!r}); choose another output folder"
+                    f"{self.path}: holds a different run ({name} is {there}, now {here}); choose "
+                    f"another output folder"
                 )
 
     def _write_manifest(self) -> None:
