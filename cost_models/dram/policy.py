@@ -74,7 +74,7 @@ CONTROLLERS: Final[dict[str, tuple[PolicyField, ...]]] = {
         _named("Scheduler", ("FrFcfs", "FrFcfsRowHit"), "FrFcfs", "which ready command goes first"),
         PolicyField("ReadBufferSize", None, 32, 1, 4096, "reads that wait"),
         PolicyField("WriteBufferSize", None, 32, 1, 4096, "writes that wait"),
-        PolicyField("WriteLowWatermark", None, 20, 0, 100, "percent: writes stop below"),
+        PolicyField("WriteLowWatermark", None, 20, 1, 100, "percent: writes stop below"),
         PolicyField("WriteHighWatermark", None, 80, 0, 100, "percent: writes start above"),
         _named("RefreshPolicy", ("NoRefresh", "AllBank"), "AllBank", "how rows are refreshed"),
     ),
