@@ -1,0 +1,487 @@
+"""Checks a DRAM command trace against the timing and state rules of the JEDEC standards.
+
+A second statement of the rules, for the simulator's own command traces and for those of others: it
+shares no code with the simulator's kernels, knows nothing of controllers, and looks only at the
+device and at the commands. It is written to be read, not to be fast (some 50,000 commands/s).
+
+Rules of DDR3 (JESD79-3F) and DDR4 (JESD79-4): activate, precharge, read, write and refresh
+command descriptions and the AC timing tables; data of different ranks share the bus and stay
+`tRTRS` apart. `docs/cost_models/timing_checker.md` lists them all.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from archgym.cost_models.dram.devices import DramDevice
+from archgym.cost_models.dram.simulator import COMMAND_NAMES, CommandTrace
+
+_KIND: Final = {
+    "ACT": "ACT",
+    "RD": "RD",
+    "RDA": "RD",
+    "WR": "WR",
+    "WRA": "WR",
+    "PRE": "PRE",
+    "PREA": "PRE",
+    "REF": "REF",
+}
+_RANK_WIDE: Final = ("PREA", "REF")
+_ANY: Final = ("ACT", "RD", "WR", "PRE", "REF")
+
+
+class Command(NamedTuple):
+    """One DRAM command. PREA and REF go to a whole rank and leave bank group, bank and row out.
+
+    Attributes:
+        cycle: Memory-clock cycle of issue.
+        name: ACT, RD, RDA, WR, WRA, PRE, PREA or REF.
+        rank: Rank of the channel.
+        bankgroup: Bank group of the rank.
+        bank: Bank of the bank group.
+        row: Row of ACT, and the row that RD, RDA, WR and WRA mean to access.
+        channel: Channel.
+    """
+
+    cycle: int
+    name: str
+    rank: int = 0
+    bankgroup: int = -1
+    bank: int = -1
+    row: int = -1
+    channel: int = 0
+
+    def __str__(self) -> str:
+        place = f"channel {self.channel} rank {self.rank}"
+        if self.name not in _RANK_WIDE:
+            place += f" bank group {self.bankgroup} bank {self.bank}"
+        if self.name in ("ACT", "RD", "RDA", "WR", "WRA"):
+            place += f" row {self.row}"
+        return f"{self.name} at cycle {self.cycle} ({place})"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Least spacing of two commands.
+
+    Attributes:
+        name: The constraint's name in the standard.
+        earlier: Kind of the earlier command: ACT, RD, WR, PRE or REF. RDA is an RD, WRA a WR, PREA
+            a PRE of every bank; RDA and WRA are besides a PRE at the cycle at which their
+            precharge begins.
+        later: Kinds of the later command.
+        scope: Where the later command goes, seen from the earlier one: `bank` (the same bank),
+            `bank group` (the same one), `other group` (of the same rank) or `rank` (the same one).
+        terms: Timings whose sum is the least spacing in cycles; `BL/2` is the length of a burst.
+    """
+
+    name: str
+    earlier: str
+    later: tuple[str, ...]
+    scope: str
+    terms: tuple[str, ...]
+
+    def cycles(self, device: DramDevice) -> int:
+        """Least spacing on a device, in memory-clock cycles."""
+        return _sum(device, self.terms)
+
+    def __str__(self) -> str:
+        place = "another bank group" if self.scope == "other group" else f"the same {self.scope}"
+        later = "any command" if self.later == _ANY else " or ".join(self.later)
+        return f"{self.earlier} to {later} of {place}, {' + '.join(self.terms)}"
+
+
+RULES: Final = (
+    Rule("tRCD", "ACT", ("RD", "WR"), "bank", ("tRCD",)),
+    Rule("tRAS", "ACT", ("PRE",), "bank", ("tRAS",)),
+    Rule("tRC", "ACT", ("ACT",), "bank", ("tRC",)),
+    Rule("tRC", "ACT", ("REF",), "rank", ("tRC",)),
+    Rule("tRRD_L", "ACT", ("ACT",), "bank group", ("tRRD_L",)),
+    Rule("tRRD_S", "ACT", ("ACT",), "other group", ("tRRD_S",)),
+    Rule("tRP", "PRE", ("ACT",), "bank", ("tRP",)),
+    Rule("tRP", "PRE", ("REF",), "rank", ("tRP",)),
+    Rule("tCCD_L", "RD", ("RD",), "bank group", ("tCCD_L",)),
+    Rule("tCCD_S", "RD", ("RD",), "other group", ("tCCD_S",)),
+    Rule("tCCD_L", "WR", ("WR",), "bank group", ("tCCD_L",)),
+    Rule("tCCD_S", "WR", ("WR",), "other group", ("tCCD_S",)),
+    Rule("tRTW", "RD", ("WR",), "rank", ("tRTW",)),
+    Rule("tWTR_L", "WR", ("RD",), "bank group", ("tCWL", "BL/2", "tWTR_L")),
+    Rule("tWTR_S", "WR", ("RD",), "other group", ("tCWL", "BL/2", "tWTR_S")),
+    Rule("tRTP", "RD", ("PRE",), "bank", ("tRTP",)),
+    Rule("tWR", "WR", ("PRE",), "bank", ("tCWL", "BL/2", "tWR")),
+    Rule("tRFC", "REF", _ANY, "rank", ("tRFC",)),
+)
+"""Spacings of two commands; bus, window, state and refresh rules are in `_Channel`."""
+
+RULE_NAMES: Final = (
+    "command_bus",
+    "row_open",
+    "row_closed",
+    "row_wrong",
+    "refresh_with_open_row",
+    *dict.fromkeys(rule.name for rule in RULES),
+    "tFAW",
+    "data_bus",
+    "tRTRS",
+    "refresh_postponed",
+    "refresh_pulled_in",
+    "refresh_density",
+)
+"""Names of all rules."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken rule.
+
+    Attributes:
+        name: Name of the rule, one of `RULE_NAMES`.
+        rule: The rule in words.
+        earlier: The command that the rule counts from; None where there is none.
+        later: The command that came too early (or, for a missed refresh deadline, the first command
+            after the deadline).
+        required: Least spacing in cycles; None for rules of state. `refresh_postponed`: the
+            deadline's cycle. `refresh_pulled_in`: the first cycle allowed.
+        spacing: Spacing found, in cycles; for the two just named the cycle found.
+    """
+
+    name: str
+    rule: str
+    earlier: Command | None
+    later: Command
+    required: int | None = None
+    spacing: int | None = None
+
+    def __str__(self) -> str:
+        found = "" if self.required is None else f" = {self.required}, found {self.spacing}"
+        start = "" if self.earlier is None else f"{self.earlier}, then "
+        return f"{self.name}: {self.rule}{found}: {start}{self.later}"
+
+
+def check_commands(
+    device: DramDevice,
+    commands: CommandTrace | Iterable[Command],
+    *,
+    refresh: bool = True,
+    max_postponed: int = 8,
+    max_pulled_in: int = 8,
+    slack_cycles: int | None = None,
+) -> Violation | None:
+    """First violation of a command trace, in the order of the commands; None if there is none.
+
+    Args:
+        device: Organisation and timings to hold the commands to.
+        commands: A simulator's command trace, or commands; per channel in order of issue. All
+            banks are closed at first, and cycle 0 is when refresh intervals start to count.
+        refresh: Whether refresh deadlines hold. Without it REF is still held to its timings.
+        max_postponed: Refreshes that a rank may owe (JESD79-3F and JESD79-4: 8).
+        max_pulled_in: Refreshes that a rank may be ahead (the same: 8).
+        slack_cycles: How long after a deadline the REF may come, since open rows finish first; by
+            default `finishing_cycles(device)`.
+
+    Raises:
+        ValueError: If a command, its place or its row does not exist on the device, a channel's
+            cycles go back, or a limit is negative.
+    """
+    limits = _limits(device, refresh, max_postponed, max_pulled_in, slack_cycles)
+    return next(_violations(device, commands, limits), None)
+
+
+def all_violations(
+    device: DramDevice,
+    commands: CommandTrace | Iterable[Command],
+    *,
+    refresh: bool = True,
+    max_postponed: int = 8,
+    max_pulled_in: int = 8,
+    slack_cycles: int | None = None,
+) -> list[Violation]:
+    """Every violation of a command trace; arguments and errors of `check_commands`."""
+    limits = _limits(device, refresh, max_postponed, max_pulled_in, slack_cycles)
+    return list(_violations(device, commands, limits))
+
+
+def finishing_cycles(device: DramDevice) -> int:
+    """Cycles from the moment a rank takes no more work to its REF, at most.
+
+    The row opened or written last must stay open for tRAS, or for the write and its recovery, then
+    is precharged; PREA and REF may wait a cycle each for those of every other rank.
+    """
+    recovery = max(device.timing.tRAS, _sum(device, ("tCWL", "BL/2", "tWR")))
+    return recovery + device.timing.tRP + 2 * device.organisation.ranks
+
+
+@dataclass(frozen=True)
+class _Limits:
+    refresh: bool
+    postponed: int
+    pulled_in: int
+    slack: int
+
+
+class _Event(NamedTuple):
+    """A command, or the precharge within RDA or WRA, and the cycle at which it acts."""
+
+    cycle: int
+    command: Command
+
+
+class _Channel:
+    """What the commands of one channel so far forbid."""
+
+    def __init__(self, device: DramDevice, limits: _Limits) -> None:
+        o = device.organisation
+        self.device = device
+        self.limits = limits
+        self.required = [(rule, rule.cycles(device)) for rule in RULES]
+        self.last: Command | None = None
+        places = [(g, b) for g in range(o.bank_groups) for b in range(o.banks_per_group)]
+        # Per rank and bank: the ACT or RDA, WRA, PRE ... that last opened or closed it.
+        self.open = [dict.fromkeys(places, False) for _ in range(o.ranks)]
+        self.opened: list[dict[tuple[int, int], Command]] = [{} for _ in range(o.ranks)]
+        self.closed: list[dict[tuple[int, int], Command]] = [{} for _ in range(o.ranks)]
+        # Per rank and kind: the latest event of each bank; REF stands under the bank (-1, -1).
+        self.events: list[dict[str, dict[tuple[int, int], _Event]]] = [
+            {kind: {} for kind in _ANY} for _ in range(o.ranks)
+        ]
+        self.activates: list[deque[Command]] = [deque(maxlen=4) for _ in range(o.ranks)]
+        self.bursts: list[_Event] = []
+        self.refreshes: list[list[Command]] = [[] for _ in range(o.ranks)]
+        self.missed = [0] * o.ranks
+
+    def check(self, command: Command) -> Iterator[Violation]:
+        """Violations by one more command, which then takes effect."""
+        yield from self._command_bus(command)
+        yield from self._state(command)
+        yield from self._spacings(command)
+        yield from self._activation_window(command)
+        yield from self._data_bus(command)
+        if self.limits.refresh:
+            yield from self._refresh_deadlines(command)
+            yield from self._refreshes_ahead(command)
+        self._apply(command)
+
+    def _command_bus(self, command: Command) -> Iterator[Violation]:
+        if self.last is not None and self.last.cycle == command.cycle:
+            text = "one command per cycle and channel"
+            yield Violation("command_bus", text, self.last, command, 1, 0)
+
+    def _state(self, command: Command) -> Iterator[Violation]:
+        rank, place = command.rank, (command.bankgroup, command.bank)
+        opened, kind = self.opened[rank], _KIND[command.name]
+        if kind == "REF":
+            for each, is_open in self.open[rank].items():
+                if is_open:
+                    text = "REF needs all banks of the rank closed"
+                    yield Violation("refresh_with_open_row", text, opened[each], command)
+                    return
+        elif kind == "ACT" and self.open[rank][place]:
+            yield Violation("row_open", "ACT needs a closed bank", opened[place], command)
+        elif kind in ("RD", "WR"):
+            text = f"{command.name} needs its row open"
+            if not self.open[rank][place]:
+                yield Violation("row_closed", text, self.closed[rank].get(place), command)
+            elif opened[place].row != command.row:
+                yield Violation("row_wrong", text, opened[place], command)
+
+    def _spacings(self, command: Command) -> Iterator[Violation]:
+        kind = _KIND[command.name]
+        for rule, required in self.required:
+            if kind not in rule.later:
+                continue
+            event = self._latest(rule, command)
+            if event is not None and command.cycle - event.cycle < required:
+                spacing = command.cycle - event.cycle
+                yield Violation(rule.name, str(rule), event.command, command, required, spacing)
+
+    def _latest(self, rule: Rule, command: Command) -> _Event | None:
+        """Latest event from which the rule counts for the command."""
+        group, bank = command.bankgroup, command.bank
+        latest: _Event | None = None
+        for (g, b), event in self.events[command.rank][rule.earlier].items():
+            concerns = (
+                rule.scope == "rank"
+                or command.name in _RANK_WIDE
+                or (rule.scope == "bank" and (g, b) == (group, bank))
+                or (rule.scope == "bank group" and g == group)
+                or (rule.scope == "other group" and g != group)
+            )
+            if concerns and (latest is None or event.cycle > latest.cycle):
+                latest = event
+        return latest
+
+    def _activation_window(self, command: Command) -> Iterator[Violation]:
+        window = self.activates[command.rank]
+        required = self.device.timing.tFAW
+        if command.name == "ACT" and len(window) == 4:
+            spacing = command.cycle - window[0].cycle
+            if spacing < required:
+                text = "ACT to the fourth ACT after it in the rank, tFAW"
+                yield Violation("tFAW", text, window[0], command, required, spacing)
+
+    def _data_bus(self, command: Command) -> Iterator[Violation]:
+        """Bursts never overlap, and those of two ranks are tRTRS apart."""
+        if _KIND[command.name] not in ("RD", "WR"):
+            return
+        burst, gap = self.device.burst_cycles, self.device.timing.tRTRS
+        start = self._data_start(command)
+        for event in self.bursts:
+            apart = max(start - event.cycle, event.cycle - start) - burst
+            earlier = event.command
+            pair = f"data of {_KIND[earlier.name]} and {_KIND[command.name]}"
+            if apart < 0:
+                text = f"{pair} at once, cycles between them"
+                yield Violation("data_bus", text, earlier, command, 0, apart)
+            elif apart < gap and earlier.rank != command.rank:
+                text = f"{pair} of two ranks, cycles between them: tRTRS"
+                yield Violation("tRTRS", text, earlier, command, gap, apart)
+
+    def _data_start(self, command: Command) -> int:
+        t = self.device.timing
+        return command.cycle + (t.tCL if _KIND[command.name] == "RD" else t.tCWL)
+
+    def _refresh_deadlines(self, command: Command) -> Iterator[Violation]:
+        """The k-th REF of a rank (k = 1 ...) comes by (k + postponed) tREFI, plus the slack."""
+        interval = self.device.timing.tREFI
+        for rank, done in enumerate(self.refreshes):
+            number = max(len(done), self.missed[rank]) + 1
+            deadline = (number + self.limits.postponed) * interval + self.limits.slack
+            if command.cycle > deadline:
+                self.missed[rank] = number
+                last = done[-1] if done else None
+                text = (
+                    f"REF {number} of rank {rank} by (its number + {self.limits.postponed} "
+                    f"postponed) tREFI + {self.limits.slack}"
+                )
+                yield Violation("refresh_postponed", text, last, command, deadline, command.cycle)
+
+    def _refreshes_ahead(self, command: Command) -> Iterator[Violation]:
+        """No REF comes too early, and no more than 16 within two intervals."""
+        if command.name != "REF":
+            return
+        interval = self.device.timing.tREFI
+        done = self.refreshes[command.rank]
+        # A rank's first REF may fall due anywhere in the first interval: ranks are spread over it.
+        earliest = (len(done) - self.limits.pulled_in) * interval
+        if command.cycle < earliest:
+            text = f"REF {len(done) + 1} of the rank, {self.limits.pulled_in} pulled in"
+            yield Violation("refresh_pulled_in", text, done[-1], command, earliest, command.cycle)
+        if len(done) >= 16 and command.cycle - done[-16].cycle < 2 * interval:
+            spacing = command.cycle - done[-16].cycle
+            text = "at most 16 REF of a rank within 2 tREFI"
+            yield Violation("refresh_density", text, done[-16], command, 2 * interval, spacing)
+
+    def _apply(self, command: Command) -> None:
+        rank, kind, place = command.rank, _KIND[command.name], (command.bankgroup, command.bank)
+        self.last = command
+        if kind == "REF":
+            self.refreshes[rank].append(command)
+            self.events[rank]["REF"][(-1, -1)] = _Event(command.cycle, command)
+            return
+        if kind == "PRE":
+            for each in self.open[rank] if command.name == "PREA" else (place,):
+                self._close(command, each, command.cycle)
+            return
+        self.events[rank][kind][place] = _Event(command.cycle, command)
+        if kind == "ACT":
+            self.activates[rank].append(command)
+            self.open[rank][place] = True
+            self.opened[rank][place] = command
+            return
+        start = self._data_start(command)
+        # Later bursts begin at the earliest when the faster of the two commands puts its data out.
+        horizon = command.cycle + min(self.device.timing.tCL, self.device.timing.tCWL)
+        reach = self.device.burst_cycles + self.device.timing.tRTRS
+        self.bursts = [event for event in self.bursts if event.cycle + reach > horizon]
+        self.bursts.append(_Event(start, command))
+        if command.name in ("RDA", "WRA"):
+            self._close(command, place, self._auto_precharge(command, place))
+
+    def _auto_precharge(self, command: Command, place: tuple[int, int]) -> int:
+        """Cycle at which the precharge of an RDA or WRA begins.
+
+        After tRTP, or the write's recovery, but not before the row was open for tRAS.
+        """
+        terms = ("tRTP",) if command.name == "RDA" else ("tCWL", "BL/2", "tWR")
+        start = command.cycle + _sum(self.device, terms)
+        activate = self.events[command.rank]["ACT"].get(place)
+        return start if activate is None else max(start, activate.cycle + self.device.timing.tRAS)
+
+    def _close(self, command: Command, place: tuple[int, int], cycle: int) -> None:
+        self.open[command.rank][place] = False
+        self.closed[command.rank][place] = command
+        self.events[command.rank]["PRE"][place] = _Event(cycle, command)
+
+
+def _violations(
+    device: DramDevice, commands: CommandTrace | Iterable[Command], limits: _Limits
+) -> Iterator[Violation]:
+    channels = [_Channel(device, limits) for _ in range(device.organisation.channels)]
+    for index, command in enumerate(_commands(commands)):
+        _require_valid(device, command, index)
+        channel = channels[command.channel]
+        if channel.last is not None and command.cycle < channel.last.cycle:
+            raise ValueError(
+                f"command {index}: cycle is {command.cycle}, must not go back from "
+                f"{channel.last.cycle} of channel {command.channel}"
+            )
+        yield from channel.check(command)
+
+
+def _commands(commands: CommandTrace | Iterable[Command]) -> Iterable[Command]:
+    if not isinstance(commands, CommandTrace):
+        return commands
+    names = (COMMAND_NAMES[code] for code in commands.command.tolist())
+    arrays = (commands.rank, commands.bankgroup, commands.bank, commands.row, commands.channel)
+    columns = (array.tolist() for array in arrays)
+    rows = zip(commands.cycle.tolist(), names, *columns, strict=True)
+    return map(Command._make, rows)
+
+
+def _require_valid(device: DramDevice, command: Command, index: int) -> None:
+    o = device.organisation
+    if command.name not in _KIND:
+        raise ValueError(
+            f"command {index}: name is {command.name!r}, allowed are {', '.join(_KIND)}"
+        )
+    fields = [("channel", command.channel, o.channels), ("rank", command.rank, o.ranks)]
+    if command.name not in _RANK_WIDE:
+        fields.append(("bankgroup", command.bankgroup, o.bank_groups))
+        fields.append(("bank", command.bank, o.banks_per_group))
+        if command.name != "PRE":
+            fields.append(("row", command.row, o.rows))
+    for field, value, count in fields:
+        if not 0 <= value < count:
+            raise ValueError(
+                f"command {index} ({command.name}): {field} is {value}, must be between 0 and "
+                f"{count - 1}"
+            )
+
+
+def _limits(
+    device: DramDevice,
+    refresh: bool,
+    max_postponed: int,
+    max_pulled_in: int,
+    slack_cycles: int | None,
+) -> _Limits:
+    slack = finishing_cycles(device) if slack_cycles is None else slack_cycles
+    for name, value in (
+        ("max_postponed", max_postponed),
+        ("max_pulled_in", max_pulled_in),
+        ("slack_cycles", slack),
+    ):
+        if value < 0:
+            raise ValueError(f"{name} is {value}, must be at least 0")
+    return _Limits(refresh, max_postponed, max_pulled_in, slack)
+
+
+def _sum(device: DramDevice, terms: tuple[str, ...]) -> int:
+    """Sum of timings of the device in cycles."""
+    total = 0
+    for term in terms:
+        total += device.burst_cycles if term == "BL/2" else int(getattr(device.timing, term))
+    return total
