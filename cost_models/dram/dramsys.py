@@ -146,7 +146,11 @@ def find_arrival(m: IntArray, q: IntArray, returns: IntArray) -> None:
         k = m[c.X_READS] - m[c.X_MOST_READS]
         if k >= m[c.X_ANSWERED_READS]:
             return
-        sent = max(sent, returns[1, k & mask] + 1)
+        released = returns[1, k & mask] + 1
+        sent = max(sent, released)
+        # In a closed loop a request arrives when the answer it depends on lets it go.
+        arrival = request_at(i) + c.Q_ARRIVAL
+        q[arrival] = max(q[arrival], released)
     if m[c.X_LIMITED] and i >= m[c.X_MOST_ACTIVE]:
         k = i - m[c.X_MOST_ACTIVE]
         if k >= m[c.X_ANSWERED]:
@@ -316,6 +320,8 @@ def simulate(
 ) -> None:
     """Run one design over the requests `q` of one channel; `out` must be zero and is filled."""
     m = start(geometry, tm, policy, most_reads)
+    if most_reads > 0:
+        q = q.copy()  # the arrivals of a closed loop are this design's own
     slot = free_slots(slots_of(m))
     window = np.full(2048 if m[c.X_IN_ORDER] else 0, -1, np.int64)
     returns = np.zeros((2, power_of_two(max(m[c.X_MOST_ACTIVE], most_reads))), np.int64)
