@@ -126,7 +126,8 @@ class Task:
         objective.check(self.metrics)
         self.default: IntArray = self.space.encode(model.default)
         costs = self._costs(self.default[None])
-        broken = [name for name, mask in costs.violations.items() if mask[0]]
+        # The scorer says more about a metric that cannot be scored.
+        broken = [name for name, mask in costs.violations.items() if mask[0] and name != UNUSABLE]
         if broken:
             raise ValueError(f"{self.name}: the default design breaks {broken[0]!r}")
         self.reference = {name: float(values[0]) for name, values in costs.metrics.items()}
