@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archgym import model_commands
+
 if TYPE_CHECKING:
     from archgym.runner import Outcome
 
@@ -215,6 +217,9 @@ def validate(
         tables.print_checks(checks)
     if any(check["passed"] is False for check in checks):
         raise typer.Exit(1)
+
+
+app.add_typer(model_commands.trace)
 
 
 def _command(arguments: list[str] | None) -> int:

@@ -14,6 +14,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -118,13 +119,91 @@ def load_trace(
             (with its number and text), a time goes back, or the file holds no request. Only a CSV
             file with its header and nothing else counts as a trace of zero requests.
     """
+    with open_trace(path, clock_ps=clock_ps, format=format) as opened:
+        parts = list(opened.chunks)
+    cycle, is_write, address = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Trace(
+        cycle=cycle,
+        is_write=is_write,
+        address=address,
+        clock_ps=opened.clock_ps,
+        name=opened.name,
+        max_outstanding_reads=opened.max_outstanding_reads,
+    )
+
+
+Columns = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]
+"""Times, directions and addresses of consecutive requests, arrays of one length."""
+
+
+@dataclass(frozen=True)
+class OpenTrace:
+    """A trace file that is being read, a chunk of requests at a time.
+
+    Attributes:
+        path: The file.
+        format: Name of its format.
+        compressed: True for a gzip file.
+        clock_ps: As in `Trace`.
+        max_outstanding_reads: As in `Trace`.
+        chunks: Requests in order, once; at least one chunk, which may be empty.
+        raw: The file itself, whose position tells how far the reading is.
+    """
+
+    path: Path
+    format: str
+    compressed: bool
+    clock_ps: int | None
+    max_outstanding_reads: int | None
+    chunks: Iterator[Columns]
+    raw: BinaryIO
+
+    @property
+    def name(self) -> str:
+        """The file's name without its endings."""
+        name = self.path.name.removesuffix(".gz")
+        return name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name
+
+
+@contextmanager
+def open_trace(
+    path: str | os.PathLike[str], *, clock_ps: int | None = None, format: str | None = None
+) -> Iterator[OpenTrace]:
+    """Open a trace file of any length to read it in chunks, in bounded memory.
+
+    Args:
+        path: The file.
+        clock_ps: As in `load_trace`.
+        format: As in `load_trace`.
+
+    Yields:
+        The open trace.
+
+    Raises:
+        ValueError: As `load_trace`, at the chunk in which the error stands.
+    """
     path = Path(path)
     try:
         with path.open("rb") as raw:
             compressed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
             stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if compressed else raw
-            return _read(stream, path, clock_ps, format)
+            blocks = _blocks(stream)
+            first = next(blocks, b"")
+            chosen = _choose_format(first, path, format)
+            notes: dict[str, int] = {}
+            parser = _LineParser(path, chosen)
+            if chosen.name == "csv":
+                first, parser.next_line, notes = _strip_csv_header(first, path)
+            yield OpenTrace(
+                path=path,
+                format=chosen.name,
+                compressed=compressed,
+                clock_ps=notes.get("clock_ps") if clock_ps is None else clock_ps,
+                max_outstanding_reads=notes.get("max_outstanding_reads"),
+                chunks=_parsed(parser, itertools.chain([first], blocks)),
+                raw=raw,
+            )
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: not a complete gzip file ({error})") from error
     except OSError as error:
@@ -146,8 +225,7 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
         ValueError: If the name has another ending or the file cannot be written.
     """
     path = Path(path)
-    if not path.name.endswith((".csv", ".csv.gz")):
-        raise ValueError(f"path must end in .csv or .csv.gz, got {str(path)!r}")
+    require_csv(path)
     notes = {"clock_ps": trace.clock_ps, "max_outstanding_reads": trace.max_outstanding_reads}
     note = " ".join(f"{key}={value}" for key, value in notes.items() if value is not None)
     rows = zip(trace.cycle.tolist(), trace.is_write.tolist(), trace.address.tolist(), strict=True)
@@ -166,28 +244,23 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"{path}: cannot write the trace: {error.strerror or error}") from error
 
 
-def _read(stream: BinaryIO, path: Path, clock_ps: int | None, format: str | None) -> Trace:
-    """Parse a whole stream of text into a trace."""
-    blocks = _blocks(stream)
-    first = next(blocks, b"")
-    chosen = _choose_format(first, path, format)
-    notes: dict[str, int] = {}
-    parser = _LineParser(path, chosen)
-    if chosen.name == "csv":
-        first, parser.next_line, notes = _strip_csv_header(first, path)
-    parts = [parser.parse(block) for block in itertools.chain([first], blocks)]
-    cycle, is_write, address = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    if not cycle.size and chosen.name != "csv":
-        raise ValueError(f"{path}: holds no request; expected lines of {chosen.expected}")
-    name = path.name.removesuffix(".gz")
-    return Trace(
-        cycle=cycle,
-        is_write=is_write,
-        address=address,
-        clock_ps=notes.get("clock_ps") if clock_ps is None else clock_ps,
-        name=name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name,
-        max_outstanding_reads=notes.get("max_outstanding_reads"),
-    )
+def require_csv(path: Path) -> None:
+    """Raise ValueError unless `save_trace` writes files of this name."""
+    if not path.name.endswith((".csv", ".csv.gz")):
+        raise ValueError(f"path must end in .csv or .csv.gz, got {str(path)!r}")
+
+
+def _parsed(parser: _LineParser, blocks: Iterator[bytes]) -> Iterator[Columns]:
+    """Requests of each block; refuses a file without one, except CSV with its header."""
+    empty = True
+    for block in blocks:
+        columns = parser.parse(block)
+        empty = empty and not columns[0].size
+        yield columns
+    if empty and parser.format.name != "csv":
+        raise ValueError(
+            f"{parser.path}: holds no request; expected lines of {parser.format.expected}"
+        )
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -202,19 +275,32 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
+def known_format(name: str) -> TraceFormat:
+    """The format of a name; ValueError, with the closest, if there is none."""
+    if name not in FORMATS:
+        close = get_close_matches(name, FORMATS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {name!r}{hint}")
+    return FORMATS[name]
+
+
+def format_of_name(path: Path) -> str | None:
+    """Name of the format that a file's ending selects, or None."""
+    name = path.name.removesuffix(".gz")
+    for each in FORMATS.values():
+        if name.endswith(each.suffixes):
+            return each.name
+    return None
+
+
 def _choose_format(head: bytes, path: Path, format: str | None) -> TraceFormat:
     """The format asked for, that of the file's ending, or the one that fits the first line."""
     known = ", ".join(FORMATS)
     if format is not None:
-        if format not in FORMATS:
-            close = get_close_matches(format, FORMATS, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"format must be one of {known}, got {format!r}{hint}")
-        return FORMATS[format]
-    name = path.name.removesuffix(".gz")
-    for each in FORMATS.values():
-        if name.endswith(each.suffixes):
-            return each
+        return known_format(format)
+    named = format_of_name(path)
+    if named is not None:
+        return FORMATS[named]
     lines = head.split(b"\n", 1001)[:1000]
     number, line = next(
         ((i, text) for i, text in enumerate(lines, 1) if text.split(b"#")[0].strip()), (0, b"")
@@ -250,9 +336,6 @@ def _strip_csv_header(block: bytes, path: Path) -> tuple[bytes, int, dict[str, i
     raise ValueError(f"{path}: expected the header 'cycle,rw,addr', found none")
 
 
-_Columns = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]
-
-
 class _LineParser:
     """Parses blocks of whole lines in turn, and knows where in the file it stands."""
 
@@ -264,7 +347,7 @@ class _LineParser:
         self.next_line = 1
         self.last_time = 0
 
-    def parse(self, block: bytes) -> _Columns:
+    def parse(self, block: bytes) -> Columns:
         """Times, directions and addresses of the requests in a block."""
         text = block.removesuffix(b"\n")
         found = self.pattern.findall(text)

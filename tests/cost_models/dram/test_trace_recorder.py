@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from archgym.cost_models.dram import lackey
 from archgym.cost_models.dram.trace_formats import load_trace
 
 TOOLS = Path(__file__).resolve().parents[3] / "tools"
@@ -22,7 +23,6 @@ def recorder():
 
 
 def test_lackey_lines_become_accesses(recorder):
-    lackey = sys.modules["lackey"]
     text = b"==12== banner, 7\n M 1ff,2\nI  0400a,3\nI  0400d,5\n L 1fff00ABcd,8\n S 10,16\n"
     first, second = lackey._parsed(iter([text, b"I  1,1\n L 0,4\n"]))
     assert first.instruction.tolist() == [0, 2, 2] and second.instruction.tolist() == [3]
