@@ -4,9 +4,8 @@ A second statement of the rules, for the simulator's own command traces and for 
 shares no code with the simulator's kernels, knows nothing of controllers, and looks only at the
 device and at the commands. It is written to be read, not to be fast (some 50,000 commands/s).
 
-Rules of DDR3 (JESD79-3F) and DDR4 (JESD79-4): activate, precharge, read, write and refresh
-command descriptions and the AC timing tables; data of different ranks share the bus and stay
-`tRTRS` apart. `docs/cost_models/timing_checker.md` lists them all.
+The spacings of two commands are the table `timing_rules.RULES`; bus, window, state and refresh
+rules are methods here. `docs/cost_models/timing_checker.md` lists them all.
 """
 
 from __future__ import annotations
@@ -14,151 +13,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.simulator import COMMAND_NAMES, CommandTrace
-
-_KIND: Final = {
-    "ACT": "ACT",
-    "RD": "RD",
-    "RDA": "RD",
-    "WR": "WR",
-    "WRA": "WR",
-    "PRE": "PRE",
-    "PREA": "PRE",
-    "REF": "REF",
-}
-_RANK_WIDE: Final = ("PREA", "REF")
-_ANY: Final = ("ACT", "RD", "WR", "PRE", "REF")
-
-
-class Command(NamedTuple):
-    """One DRAM command. PREA and REF go to a whole rank and leave bank group, bank and row out.
-
-    Attributes:
-        cycle: Memory-clock cycle of issue.
-        name: ACT, RD, RDA, WR, WRA, PRE, PREA or REF.
-        rank: Rank of the channel.
-        bankgroup: Bank group of the rank.
-        bank: Bank of the bank group.
-        row: Row of ACT, and the row that RD, RDA, WR and WRA mean to access.
-        channel: Channel.
-    """
-
-    cycle: int
-    name: str
-    rank: int = 0
-    bankgroup: int = -1
-    bank: int = -1
-    row: int = -1
-    channel: int = 0
-
-    def __str__(self) -> str:
-        place = f"channel {self.channel} rank {self.rank}"
-        if self.name not in _RANK_WIDE:
-            place += f" bank group {self.bankgroup} bank {self.bank}"
-        if self.name in ("ACT", "RD", "RDA", "WR", "WRA"):
-            place += f" row {self.row}"
-        return f"{self.name} at cycle {self.cycle} ({place})"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Least spacing of two commands.
-
-    Attributes:
-        name: The constraint's name in the standard.
-        earlier: Kind of the earlier command: ACT, RD, WR, PRE or REF. RDA is an RD, WRA a WR, PREA
-            a PRE of every bank; RDA and WRA are besides a PRE at the cycle at which their
-            precharge begins.
-        later: Kinds of the later command.
-        scope: Where the later command goes, seen from the earlier one: `bank` (the same bank),
-            `bank group` (the same one), `other group` (of the same rank) or `rank` (the same one).
-        terms: Timings whose sum is the least spacing in cycles; `BL/2` is the length of a burst.
-    """
-
-    name: str
-    earlier: str
-    later: tuple[str, ...]
-    scope: str
-    terms: tuple[str, ...]
-
-    def cycles(self, device: DramDevice) -> int:
-        """Least spacing on a device, in memory-clock cycles."""
-        return _sum(device, self.terms)
-
-    def __str__(self) -> str:
-        place = "another bank group" if self.scope == "other group" else f"the same {self.scope}"
-        later = "any command" if self.later == _ANY else " or ".join(self.later)
-        return f"{self.earlier} to {later} of {place}, {' + '.join(self.terms)}"
-
-
-RULES: Final = (
-    Rule("tRCD", "ACT", ("RD", "WR"), "bank", ("tRCD",)),
-    Rule("tRAS", "ACT", ("PRE",), "bank", ("tRAS",)),
-    Rule("tRC", "ACT", ("ACT",), "bank", ("tRC",)),
-    Rule("tRC", "ACT", ("REF",), "rank", ("tRC",)),
-    Rule("tRRD_L", "ACT", ("ACT",), "bank group", ("tRRD_L",)),
-    Rule("tRRD_S", "ACT", ("ACT",), "other group", ("tRRD_S",)),
-    Rule("tRP", "PRE", ("ACT",), "bank", ("tRP",)),
-    Rule("tRP", "PRE", ("REF",), "rank", ("tRP",)),
-    Rule("tCCD_L", "RD", ("RD",), "bank group", ("tCCD_L",)),
-    Rule("tCCD_S", "RD", ("RD",), "other group", ("tCCD_S",)),
-    Rule("tCCD_L", "WR", ("WR",), "bank group", ("tCCD_L",)),
-    Rule("tCCD_S", "WR", ("WR",), "other group", ("tCCD_S",)),
-    Rule("tRTW", "RD", ("WR",), "rank", ("tRTW",)),
-    Rule("tWTR_L", "WR", ("RD",), "bank group", ("tCWL", "BL/2", "tWTR_L")),
-    Rule("tWTR_S", "WR", ("RD",), "other group", ("tCWL", "BL/2", "tWTR_S")),
-    Rule("tRTP", "RD", ("PRE",), "bank", ("tRTP",)),
-    Rule("tWR", "WR", ("PRE",), "bank", ("tCWL", "BL/2", "tWR")),
-    Rule("tRFC", "REF", _ANY, "rank", ("tRFC",)),
+from archgym.cost_models.dram.timing_rules import (
+    ANY,
+    KINDS,
+    RANK_WIDE,
+    RULE_NAMES,
+    RULES,
+    Command,
+    Rule,
+    Violation,
+    sum_of,
 )
-"""Spacings of two commands; bus, window, state and refresh rules are in `_Channel`."""
 
-RULE_NAMES: Final = (
-    "command_bus",
-    "row_open",
-    "row_closed",
-    "row_wrong",
-    "refresh_with_open_row",
-    *dict.fromkeys(rule.name for rule in RULES),
-    "tFAW",
-    "data_bus",
-    "tRTRS",
-    "refresh_postponed",
-    "refresh_pulled_in",
-    "refresh_density",
-)
-"""Names of all rules."""
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A broken rule.
-
-    Attributes:
-        name: Name of the rule, one of `RULE_NAMES`.
-        rule: The rule in words.
-        earlier: The command that the rule counts from; None where there is none.
-        later: The command that came too early (or, for a missed refresh deadline, the first command
-            after the deadline).
-        required: Least spacing in cycles; None for rules of state. `refresh_postponed`: the
-            deadline's cycle. `refresh_pulled_in`: the first cycle allowed.
-        spacing: Spacing found, in cycles; for the two just named the cycle found.
-    """
-
-    name: str
-    rule: str
-    earlier: Command | None
-    later: Command
-    required: int | None = None
-    spacing: int | None = None
-
-    def __str__(self) -> str:
-        found = "" if self.required is None else f" = {self.required}, found {self.spacing}"
-        start = "" if self.earlier is None else f"{self.earlier}, then "
-        return f"{self.name}: {self.rule}{found}: {start}{self.later}"
+__all__ = [
+    "RULES",
+    "RULE_NAMES",
+    "Command",
+    "Rule",
+    "Violation",
+    "all_violations",
+    "check_commands",
+    "finishing_cycles",
+]
 
 
 def check_commands(
@@ -207,10 +87,11 @@ def all_violations(
 def finishing_cycles(device: DramDevice) -> int:
     """Cycles from the moment a rank takes no more work to its REF, at most.
 
-    The row opened or written last must stay open for tRAS, or for the write and its recovery, then
-    is precharged; PREA and REF may wait a cycle each for those of every other rank.
+    The row opened last must stay open for tRAS, or may be written first, which takes tRCD, the
+    write and its recovery; then it is precharged. PREA and REF may wait a cycle each for those of
+    every other rank.
     """
-    recovery = max(device.timing.tRAS, _sum(device, ("tCWL", "BL/2", "tWR")))
+    recovery = max(device.timing.tRAS, sum_of(device, ("tRCD", "tCWL", "BL/2", "tWR")))
     return recovery + device.timing.tRP + 2 * device.organisation.ranks
 
 
@@ -245,7 +126,7 @@ class _Channel:
         self.closed: list[dict[tuple[int, int], Command]] = [{} for _ in range(o.ranks)]
         # Per rank and kind: the latest event of each bank; REF stands under the bank (-1, -1).
         self.events: list[dict[str, dict[tuple[int, int], _Event]]] = [
-            {kind: {} for kind in _ANY} for _ in range(o.ranks)
+            {kind: {} for kind in ANY} for _ in range(o.ranks)
         ]
         self.activates: list[deque[Command]] = [deque(maxlen=4) for _ in range(o.ranks)]
         self.bursts: list[_Event] = []
@@ -271,7 +152,7 @@ class _Channel:
 
     def _state(self, command: Command) -> Iterator[Violation]:
         rank, place = command.rank, (command.bankgroup, command.bank)
-        opened, kind = self.opened[rank], _KIND[command.name]
+        opened, kind = self.opened[rank], KINDS[command.name]
         if kind == "REF":
             for each, is_open in self.open[rank].items():
                 if is_open:
@@ -288,7 +169,7 @@ class _Channel:
                 yield Violation("row_wrong", text, opened[place], command)
 
     def _spacings(self, command: Command) -> Iterator[Violation]:
-        kind = _KIND[command.name]
+        kind = KINDS[command.name]
         for rule, required in self.required:
             if kind not in rule.later:
                 continue
@@ -304,7 +185,7 @@ class _Channel:
         for (g, b), event in self.events[command.rank][rule.earlier].items():
             concerns = (
                 rule.scope == "rank"
-                or command.name in _RANK_WIDE
+                or command.name in RANK_WIDE
                 or (rule.scope == "bank" and (g, b) == (group, bank))
                 or (rule.scope == "bank group" and g == group)
                 or (rule.scope == "other group" and g != group)
@@ -324,14 +205,14 @@ class _Channel:
 
     def _data_bus(self, command: Command) -> Iterator[Violation]:
         """Bursts never overlap, and those of two ranks are tRTRS apart."""
-        if _KIND[command.name] not in ("RD", "WR"):
+        if KINDS[command.name] not in ("RD", "WR"):
             return
         burst, gap = self.device.burst_cycles, self.device.timing.tRTRS
         start = self._data_start(command)
         for event in self.bursts:
             apart = max(start - event.cycle, event.cycle - start) - burst
             earlier = event.command
-            pair = f"data of {_KIND[earlier.name]} and {_KIND[command.name]}"
+            pair = f"data of {KINDS[earlier.name]} and {KINDS[command.name]}"
             if apart < 0:
                 text = f"{pair} at once, cycles between them"
                 yield Violation("data_bus", text, earlier, command, 0, apart)
@@ -341,7 +222,7 @@ class _Channel:
 
     def _data_start(self, command: Command) -> int:
         t = self.device.timing
-        return command.cycle + (t.tCL if _KIND[command.name] == "RD" else t.tCWL)
+        return command.cycle + (t.tCL if KINDS[command.name] == "RD" else t.tCWL)
 
     def _refresh_deadlines(self, command: Command) -> Iterator[Violation]:
         """The k-th REF of a rank (k = 1 ...) comes by (k + postponed) tREFI, plus the slack."""
@@ -375,7 +256,7 @@ class _Channel:
             yield Violation("refresh_density", text, done[-16], command, 2 * interval, spacing)
 
     def _apply(self, command: Command) -> None:
-        rank, kind, place = command.rank, _KIND[command.name], (command.bankgroup, command.bank)
+        rank, kind, place = command.rank, KINDS[command.name], (command.bankgroup, command.bank)
         self.last = command
         if kind == "REF":
             self.refreshes[rank].append(command)
@@ -406,7 +287,7 @@ class _Channel:
         After tRTP, or the write's recovery, but not before the row was open for tRAS.
         """
         terms = ("tRTP",) if command.name == "RDA" else ("tCWL", "BL/2", "tWR")
-        start = command.cycle + _sum(self.device, terms)
+        start = command.cycle + sum_of(self.device, terms)
         activate = self.events[command.rank]["ACT"].get(place)
         return start if activate is None else max(start, activate.cycle + self.device.timing.tRAS)
 
@@ -443,12 +324,12 @@ def _commands(commands: CommandTrace | Iterable[Command]) -> Iterable[Command]:
 
 def _require_valid(device: DramDevice, command: Command, index: int) -> None:
     o = device.organisation
-    if command.name not in _KIND:
+    if command.name not in KINDS:
         raise ValueError(
-            f"command {index}: name is {command.name!r}, allowed are {', '.join(_KIND)}"
+            f"command {index}: name is {command.name!r}, allowed are {', '.join(KINDS)}"
         )
     fields = [("channel", command.channel, o.channels), ("rank", command.rank, o.ranks)]
-    if command.name not in _RANK_WIDE:
+    if command.name not in RANK_WIDE:
         fields.append(("bankgroup", command.bankgroup, o.bank_groups))
         fields.append(("bank", command.bank, o.banks_per_group))
         if command.name != "PRE":
@@ -477,11 +358,3 @@ def _limits(
         if value < 0:
             raise ValueError(f"{name} is {value}, must be at least 0")
     return _Limits(refresh, max_postponed, max_pulled_in, slack)
-
-
-def _sum(device: DramDevice, terms: tuple[str, ...]) -> int:
-    """Sum of timings of the device in cycles."""
-    total = 0
-    for term in terms:
-        total += device.burst_cycles if term == "BL/2" else int(getattr(device.timing, term))
-    return total

@@ -1,0 +1,166 @@
+"""The JEDEC rules that the timing checker holds commands to, as tables.
+
+DDR3 (JESD79-3F) and DDR4 (JESD79-4): the descriptions of the activate, precharge, read, write and
+refresh commands, and the tables of AC timing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from archgym.cost_models.dram.devices import DramDevice
+
+KINDS: Final = {
+    "ACT": "ACT",
+    "RD": "RD",
+    "RDA": "RD",
+    "WR": "WR",
+    "WRA": "WR",
+    "PRE": "PRE",
+    "PREA": "PRE",
+    "REF": "REF",
+}
+"""Commands, and the kind that the rules see in each."""
+
+RANK_WIDE: Final = ("PREA", "REF")
+"""Commands to a whole rank."""
+
+ANY: Final = ("ACT", "RD", "WR", "PRE", "REF")
+"""All kinds."""
+
+
+class Command(NamedTuple):
+    """One DRAM command. PREA and REF go to a whole rank and leave bank group, bank and row out.
+
+    Attributes:
+        cycle: Memory-clock cycle of issue.
+        name: ACT, RD, RDA, WR, WRA, PRE, PREA or REF.
+        rank: Rank of the channel.
+        bankgroup: Bank group of the rank.
+        bank: Bank of the bank group.
+        row: Row of ACT, and the row that RD, RDA, WR and WRA mean to access.
+        channel: Channel.
+    """
+
+    cycle: int
+    name: str
+    rank: int = 0
+    bankgroup: int = -1
+    bank: int = -1
+    row: int = -1
+    channel: int = 0
+
+    def __str__(self) -> str:
+        place = f"channel {self.channel} rank {self.rank}"
+        if self.name not in RANK_WIDE:
+            place += f" bank group {self.bankgroup} bank {self.bank}"
+        if self.name in ("ACT", "RD", "RDA", "WR", "WRA"):
+            place += f" row {self.row}"
+        return f"{self.name} at cycle {self.cycle} ({place})"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Least spacing of two commands.
+
+    Attributes:
+        name: The constraint's name in the standard.
+        earlier: Kind of the earlier command: ACT, RD, WR, PRE or REF. RDA is an RD, WRA a WR, PREA
+            a PRE of every bank; RDA and WRA are besides a PRE at the cycle at which their
+            precharge begins.
+        later: Kinds of the later command.
+        scope: Where the later command goes, seen from the earlier one: `bank` (the same bank),
+            `bank group` (the same one), `other group` (of the same rank) or `rank` (the same one).
+        terms: Timings whose sum is the least spacing in cycles; `BL/2` is the length of a burst.
+    """
+
+    name: str
+    earlier: str
+    later: tuple[str, ...]
+    scope: str
+    terms: tuple[str, ...]
+
+    def cycles(self, device: DramDevice) -> int:
+        """Least spacing on a device, in memory-clock cycles."""
+        return sum_of(device, self.terms)
+
+    def __str__(self) -> str:
+        place = "another bank group" if self.scope == "other group" else f"the same {self.scope}"
+        later = "any command" if self.later == ANY else " or ".join(self.later)
+        return f"{self.earlier} to {later} of {place}, {' + '.join(self.terms)}"
+
+
+RULES: Final = (
+    Rule("tRCD", "ACT", ("RD", "WR"), "bank", ("tRCD",)),
+    Rule("tRAS", "ACT", ("PRE",), "bank", ("tRAS",)),
+    Rule("tRC", "ACT", ("ACT",), "bank", ("tRC",)),
+    Rule("tRC", "ACT", ("REF",), "rank", ("tRC",)),
+    Rule("tRRD_L", "ACT", ("ACT",), "bank group", ("tRRD_L",)),
+    Rule("tRRD_S", "ACT", ("ACT",), "other group", ("tRRD_S",)),
+    Rule("tRP", "PRE", ("ACT",), "bank", ("tRP",)),
+    Rule("tRP", "PRE", ("REF",), "rank", ("tRP",)),
+    Rule("tCCD_L", "RD", ("RD",), "bank group", ("tCCD_L",)),
+    Rule("tCCD_S", "RD", ("RD",), "other group", ("tCCD_S",)),
+    Rule("tCCD_L", "WR", ("WR",), "bank group", ("tCCD_L",)),
+    Rule("tCCD_S", "WR", ("WR",), "other group", ("tCCD_S",)),
+    Rule("tRTW", "RD", ("WR",), "rank", ("tRTW",)),
+    Rule("tWTR_L", "WR", ("RD",), "bank group", ("tCWL", "BL/2", "tWTR_L")),
+    Rule("tWTR_S", "WR", ("RD",), "other group", ("tCWL", "BL/2", "tWTR_S")),
+    Rule("tRTP", "RD", ("PRE",), "bank", ("tRTP",)),
+    Rule("tWR", "WR", ("PRE",), "bank", ("tCWL", "BL/2", "tWR")),
+    Rule("tRFC", "REF", ANY, "rank", ("tRFC",)),
+)
+"""Spacings of two commands; bus, window, state and refresh rules are those of the checker."""
+
+RULE_NAMES: Final = (
+    "command_bus",
+    "row_open",
+    "row_closed",
+    "row_wrong",
+    "refresh_with_open_row",
+    *dict.fromkeys(rule.name for rule in RULES),
+    "tFAW",
+    "data_bus",
+    "tRTRS",
+    "refresh_postponed",
+    "refresh_pulled_in",
+    "refresh_density",
+)
+"""Names of all rules."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken rule.
+
+    Attributes:
+        name: Name of the rule, one of `RULE_NAMES`.
+        rule: The rule in words.
+        earlier: The command that the rule counts from; None where there is none.
+        later: The command that came too early (or, for a missed refresh deadline, the first command
+            after the deadline).
+        required: Least spacing in cycles; None for rules of state. `refresh_postponed`: the
+            deadline's cycle. `refresh_pulled_in`: the first cycle allowed.
+        spacing: Spacing found, in cycles; for the two just named the cycle found.
+    """
+
+    name: str
+    rule: str
+    earlier: Command | None
+    later: Command
+    required: int | None = None
+    spacing: int | None = None
+
+    def __str__(self) -> str:
+        found = "" if self.required is None else f" = {self.required}, found {self.spacing}"
+        start = "" if self.earlier is None else f"{self.earlier}, then "
+        return f"{self.name}: {self.rule}{found}: {start}{self.later}"
+
+
+def sum_of(device: DramDevice, terms: tuple[str, ...]) -> int:
+    """Sum of timings of the device in cycles; `BL/2` is the length of a burst."""
+    total = 0
+    for term in terms:
+        total += device.burst_cycles if term == "BL/2" else int(getattr(device.timing, term))
+    return total
