@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,8 @@ class DramDevice:
         current_ma: Currents of one device in mA.
         vdd_v: Supply voltage in volts.
         mapping: Default address mapping, see `AddressMapping.parse`.
+        sources: Where single figures come from: text by section (`organisation`, `timing`,
+            `current_ma`, `tCK_ps`, `vdd_v`, `mapping`) or by field, as `timing.tRFC`.
 
     Raises:
         ValueError: If a figure is impossible; the message names the field and the rule.
@@ -126,17 +129,43 @@ class DramDevice:
     current_ma: DramCurrents
     vdd_v: float
     mapping: str
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for section in (self.organisation, self.timing):
-            for field in fields(section):
-                self._require_integer(f"{_SECTION[type(section)]}.{field.name}", section)
+            for each in fields(section):
+                self._require_integer(f"{_SECTION[type(section)]}.{each.name}", section)
         for name, value in (("tCK_ps", self.tCK_ps), ("vdd_v", self.vdd_v)):
             if not value > 0:
                 raise ValueError(f"device {self.name!r}: {name} is {value}, must be positive")
         self._check_organisation()
         self._check_timing()
         self._check_currents()
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        known = figure_names()
+        for name, text in self.sources.items():
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"device {self.name!r}: sources names no figure {name!r}{hint}")
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"device {self.name!r}: sources.{name} is {text!r}, must be text")
+
+    def source_of(self, figure: str) -> str:
+        """Where a figure comes from: its own source, else its section's, else the device's.
+
+        Args:
+            figure: A name of `figure_names()`.
+
+        Raises:
+            ValueError: If there is no such figure.
+        """
+        if figure not in figure_names():
+            raise ValueError(f"device {self.name!r} has no figure {figure!r}")
+        section = figure.partition(".")[0]
+        return self.sources.get(figure) or self.sources.get(section) or self.source
 
     def _require_integer(self, path: str, section: DramOrganisation | DramTiming) -> None:
         value = getattr(section, path.split(".")[1])
@@ -197,11 +226,11 @@ class DramDevice:
 
     def _check_currents(self) -> None:
         i = self.current_ma
-        for field in fields(i):
-            value = getattr(i, field.name)
+        for each in fields(i):
+            value = getattr(i, each.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
                 raise ValueError(
-                    f"device {self.name!r}: current_ma.{field.name} is {value!r}, must be a number "
+                    f"device {self.name!r}: current_ma.{each.name} is {value!r}, must be a number "
                     f"of at least 0"
                 )
         for name, base in (
@@ -297,6 +326,14 @@ _SECTION: dict[type, str] = {
 }
 
 
+def figure_names() -> tuple[str, ...]:
+    """What `DramDevice.sources` may name: sections, and `section.field` for each field."""
+    names = ["tCK_ps", "vdd_v", "mapping"]
+    for section, title in _SECTION.items():
+        names += [title, *(f"{title}.{each.name}" for each in fields(section))]
+    return tuple(names)
+
+
 def device_names() -> tuple[str, ...]:
     """Names of the presets, sorted."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
@@ -352,12 +389,17 @@ def _build(data: Any, where: str) -> DramDevice:
     for key, kind in (("tCK_ps", int), ("vdd_v", (int, float))):
         if isinstance(values[key], bool) or not isinstance(values[key], kind):
             raise ValueError(f"device file {where!r}: {key} is {values[key]!r}, must be a number")
+    if not isinstance(values.get("sources", {}), dict):
+        raise ValueError(
+            f"device file {where!r}: sources is {values['sources']!r}, must be a mapping"
+        )
     return DramDevice(**values)
 
 
 def _fields(data: Any, section: type, where: str, prefix: str) -> dict[str, Any]:
-    """Check that `data` is a mapping with exactly the fields of `section`."""
-    allowed = [field.name for field in fields(section)]
+    """Check that `data` is a mapping with the fields of `section`, all that have no default."""
+    allowed = [each.name for each in fields(section)]
+    needed = [each.name for each in fields(section) if each.default_factory is MISSING]
     if not isinstance(data, dict):
         raise ValueError(
             f"device file {where!r}: {prefix.rstrip('.') or 'the document'} must be a mapping with "
@@ -368,7 +410,7 @@ def _fields(data: Any, section: type, where: str, prefix: str) -> dict[str, Any]
             close = difflib.get_close_matches(str(key), allowed, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"device file {where!r}: unknown field {prefix}{key}{hint}")
-    for key in allowed:
+    for key in needed:
         if key not in data:
             raise ValueError(f"device file {where!r}: field {prefix}{key} is missing")
     return dict(data)
