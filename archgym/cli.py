@@ -222,6 +222,10 @@ def validate(
 app.add_typer(model_commands.trace)
 
 
+app.command()(commands.tabulate)
+app.command()(commands.landscape)
+
+
 def _command(arguments: list[str] | None) -> int:
     """Runs the command and returns its exit status; what a user did wrong becomes one line each."""
     try:

@@ -15,11 +15,14 @@ import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archgym.cost_model import CostModel
 from archgym.errors import unknown
 from archgym.metric import Objective
+
+if TYPE_CHECKING:
+    from archgym.table import TableModel
 
 ENTRY_POINT_GROUP = "archgym.environments"
 
@@ -32,11 +35,26 @@ class Option:
         default: the value used when the argument is left out.
         doc: one line of meaning.
         choices: the allowed values where they are a short list; empty means the environment checks.
+        prefixes: beginnings of texts that are allowed besides the choices, such as `table:`.
     """
 
     default: Any
     doc: str
     choices: tuple[Any, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The choices as texts, and what may follow a prefix."""
+        return (*map(str, self.choices), *(f"{prefix}PATH" for prefix in self.prefixes))
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value is among the choices, where there are any, or begins as allowed."""
+        if not self.choices or value in self.choices:
+            return True
+        return isinstance(value, str) and any(
+            value.startswith(prefix) and value != prefix for prefix in self.prefixes
+        )
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,9 @@ class Environment:
         options: keyword arguments of `build`, each with its default.
         objectives: the named objectives; the first is the default.
         workloads: returns `{workload name: one-line description}`.
+        tabulated: takes the resolved options and returns the cost model of the table that holds
+            every design of this very task, or None where there is no such table. The optimum is
+            read from it.
     """
 
     id: str
@@ -58,6 +79,7 @@ class Environment:
     options: Mapping[str, Option]
     objectives: tuple[Objective, ...]
     workloads: Callable[[], Mapping[str, str]]
+    tabulated: Callable[..., TableModel | None] | None = None
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Fills in defaults and checks option names and choices.
@@ -69,9 +91,8 @@ class Environment:
         for name, value in given.items():
             if name not in self.options:
                 raise unknown(f"{self.id}: option", name, (*self.options, "objective"))
-            choices = self.options[name].choices
-            if choices and value not in choices:
-                raise unknown(f"{self.id}: {name}", value, [str(choice) for choice in choices])
+            if not self.options[name].accepts(value):
+                raise unknown(f"{self.id}: {name}", value, self.options[name].allowed)
         resolved = {name: given.get(name, option.default) for name, option in self.options.items()}
         workload = resolved.get("workload")
         if workload is not None and not str(workload).startswith("file:"):

@@ -22,6 +22,7 @@ from archgym.store import write_atomically
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _VISIBLE_CURVES = 12
+_LEAST_REGRET = 1e-4  # a logarithmic axis has no 0
 
 
 def _plotted(values: np.ndarray[Any, Any]) -> list[float | None]:
@@ -70,6 +71,27 @@ def _traces(agent: AgentSummary, place: int) -> list[dict[str, Any]]:
             "line": {**line, "shape": "hv"},
             "hovertemplate": "%{y:.3f} after %{x} samples",
         },
+    ]
+
+
+def _as_regret(task: TaskResults, traces: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Turns curves of the score into curves of the regret, where the optimum is known."""
+    optimum = task.optimum
+    if optimum is None:
+        return None
+
+    def regret(score: float | None) -> float | None:
+        return None if score is None else max(optimum.regret(score), _LEAST_REGRET)
+
+    return [
+        {
+            **trace,
+            "y": _plotted(np.array([regret(y) for y in trace["y"]], np.float64)),
+            **(
+                {"hovertemplate": "%{y:.4f} after %{x} samples"} if "hovertemplate" in trace else {}
+            ),
+        }
+        for trace in traces
     ]
 
 
@@ -148,6 +170,7 @@ def _metric_rows(task: TaskResults, best: RunResult) -> list[dict[str, Any]]:
 def _section(task: TaskResults, place: int) -> dict[str, Any]:
     """Returns everything that the page shows of one task."""
     best = task.best
+    traces = _figure(task)
     return {
         "id": f"task-{place}",
         "name": task.name,
@@ -155,7 +178,13 @@ def _section(task: TaskResults, place: int) -> dict[str, Any]:
         "headers": tables.result_headers(task),
         "rows": [tables.result_row(task, agent) for agent in task.agents],
         "hidden_curves": max(0, len(task.agents) - _VISIBLE_CURVES),
-        "figure": {"traces": _figure(task), "range": _score_range(task)},
+        "optimum": tables.optimum_line(task),
+        "front": bool(task.optimum and task.optimum.front),
+        "figure": {
+            "traces": traces,
+            "range": _score_range(task),
+            "regret": _as_regret(task, traces),
+        },
         "best": {
             "agent": best.spec.label,
             "seed": best.spec.seed,

@@ -7,17 +7,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from archgym import yamlfile
-from archgym.metric import BUDGET_FLOOR, FloatArray
+from archgym.metric import BUDGET_FLOOR, FloatArray, Metric, Scorer
+from archgym.optimum import Optimum, optimum_of_spec
 from archgym.plan import RunSpec
 from archgym.space import DesignSpace, Parameter, Value
 from archgym.statistics import Curve, Estimate, anytime, bootstrap
 from archgym.store import load_times, load_trials, read_manifest
+from archgym.task import objective_of
 from archgym.workspace import read_plan
+
+if TYPE_CHECKING:
+    import polars
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class RunResult:
         metrics: of the best design.
         agent_seconds: spent by the search method.
         evaluation_seconds: spent in the cost model.
+        objectives: of every trial `(n, m)`, for Pareto objectives, else None.
     """
 
     spec: RunSpec
@@ -43,6 +49,7 @@ class RunResult:
     metrics: Mapping[str, float]
     agent_seconds: float
     evaluation_seconds: float
+    objectives: FloatArray | None = None
 
     @property
     def best(self) -> float:
@@ -70,6 +77,7 @@ class AgentSummary:
         complete: number of complete ones.
         partial: number of runs that have begun and not ended.
         runs: the runs that are summarised.
+        optimum: of the task, None where it is not known.
     """
 
     label: str
@@ -79,6 +87,7 @@ class AgentSummary:
     complete: int
     partial: int
     runs: tuple[RunResult, ...]
+    optimum: Optimum | None = None
 
     @property
     def state(self) -> str:
@@ -92,6 +101,22 @@ class AgentSummary:
     def score(self) -> Estimate | None:
         """Median over seeds of the best score, with its interval; None without any trial."""
         return bootstrap([run.best for run in self.runs]) if self.runs else None
+
+    @property
+    def regret(self) -> Estimate | None:
+        """Normalised regret of the median best score, with its interval."""
+        if self.optimum is None or self.score is None:
+            return None
+        score = self.score
+        value, low, high = map(self.optimum.regret, (score.value, score.high, score.low))
+        return Estimate(value, low, high)
+
+    @functools.cached_property
+    def hypervolume_regret(self) -> Estimate | None:
+        """Median over seeds of the share of the true front's hypervolume that is not dominated."""
+        front = None if self.optimum is None else self.optimum.front
+        found = [run.objectives for run in self.runs if run.objectives is not None]
+        return bootstrap([front.regret(points) for points in found]) if front and found else None
 
     @functools.cached_property
     def metrics(self) -> dict[str, float]:
@@ -139,6 +164,8 @@ class AgentSummary:
             }
             if score
             else None,
+            "regret": _plain(self.regret),
+            "hypervolume_regret": _plain(self.hypervolume_regret),
             "times_better_than_default": self.times_better,
             "metrics": {name: finite(value) for name, value in self.metrics.items()},
             "samples_per_second": finite(self.median_of("samples_per_second")),
@@ -155,11 +182,13 @@ class TaskResults:
         name: the task's readable name.
         agents: one summary per agent label.
         best: the run with the best design of all, None without any trial.
+        optimum: the best that the task allows, None where it is not known.
     """
 
     name: str
     agents: tuple[AgentSummary, ...]
     best: RunResult | None
+    optimum: Optimum | None = None
 
     @functools.cached_property
     def manifest(self) -> Mapping[str, Any]:
@@ -195,7 +224,7 @@ class TaskResults:
     @functools.cached_property
     def space(self) -> DesignSpace:
         """The parameters of the task, without its constraints."""
-        return DesignSpace([_parameter(each) for each in self.manifest["parameters"]])
+        return DesignSpace([Parameter.parse(each) for each in self.manifest["parameters"]])
 
     def design(self, row: Sequence[int]) -> dict[str, Value | None]:
         """Returns the values of an index row, None for parameters that have no effect in it."""
@@ -222,6 +251,7 @@ class TaskResults:
             "task": self.name,
             "agents": [summary.to_dict() for summary in self.agents],
             "best": best,
+            "optimum": None if self.optimum is None else self.optimum.describe(),
             "default": {
                 "design": self.design(self.manifest["default"]),
                 "metrics": self.manifest["reference"],
@@ -269,10 +299,22 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _parameter(described: Mapping[str, Any]) -> Parameter:
-    """The inverse of `Parameter.describe`."""
-    when = {parent: tuple(values) for parent, values in described["when"].items()}
-    return Parameter(**{**described, "values": tuple(described["values"]), "when": when})
+def _plain(estimate: Estimate | None) -> dict[str, float | None] | None:
+    if estimate is None:
+        return None
+    ends = {"low": finite(estimate.low), "high": finite(estimate.high)}
+    return {"median": finite(estimate.value), **ends}
+
+
+def _objectives(manifest: Mapping[str, Any], trials: polars.DataFrame) -> FloatArray | None:
+    """Returns the objectives of every trial `(n, m)` of a Pareto task."""
+    if not manifest["task"]["objective"]["pareto"]:
+        return None
+    metrics = tuple(Metric(**metric) for metric in manifest["metrics"])
+    scorer = Scorer(objective_of(manifest["task"]["objective"]), metrics, manifest["reference"])
+    values = {m.name: trials[m.name].to_numpy().astype(np.float64) for m in metrics}
+    feasible = trials["feasible"].to_numpy()
+    return np.where(feasible[:, None], scorer.components(values), -np.inf)
 
 
 def read_run(root: Path, spec: RunSpec) -> RunResult | None:
@@ -311,10 +353,13 @@ def read_run(root: Path, spec: RunSpec) -> RunResult | None:
         metrics={name: math.nan if row[name] is None else row[name] for name in names},
         agent_seconds=seconds[0],
         evaluation_seconds=seconds[1],
+        objectives=_objectives(manifest, trials),
     )
 
 
-def _summary(specs: Sequence[RunSpec], runs: Sequence[RunResult]) -> AgentSummary:
+def _summary(
+    specs: Sequence[RunSpec], runs: Sequence[RunResult], optimum: Optimum | None
+) -> AgentSummary:
     complete = tuple(run for run in runs if run.complete)
     return AgentSummary(
         label=specs[0].label,
@@ -324,6 +369,7 @@ def _summary(specs: Sequence[RunSpec], runs: Sequence[RunResult]) -> AgentSummar
         complete=len(complete),
         partial=len(runs) - len(complete),
         runs=complete or tuple(runs),
+        optimum=optimum,
     )
 
 
@@ -337,14 +383,16 @@ def _task_results(root: Path, name: str, specs: Sequence[RunSpec]) -> TaskResult
     by_label: dict[str, list[RunSpec]] = {}
     for spec in specs:
         by_label.setdefault(spec.label, []).append(spec)
-    summaries = []
-    read: list[RunResult] = []
-    for group in by_label.values():
-        runs = [run for run in (read_run(root, spec) for spec in group) if run is not None]
-        read += runs
-        summaries.append(_summary(group, runs))
-    summaries.sort(key=_rank)
-    return TaskResults(name, tuple(summaries), max(read, key=lambda run: run.best, default=None))
+    groups = [
+        (group, [run for run in (read_run(root, spec) for spec in group) if run is not None])
+        for group in by_label.values()
+    ]
+    read = [run for _, runs in groups for run in runs]
+    best = max(read, key=lambda run: run.best, default=None)
+    manifest = best.manifest if best else None
+    optimum = optimum_of_spec(manifest["task"], manifest["reference"]) if manifest else None
+    summaries = sorted((_summary(*group, optimum) for group in groups), key=_rank)
+    return TaskResults(name, tuple(summaries), best, optimum)
 
 
 def load_results(folder: str | Path) -> ExperimentResults:

@@ -80,6 +80,12 @@ class SearchResult:
             sample=i + 1,
         )
 
+    @property
+    def regret(self) -> float | None:
+        """Normalised regret of the best design, None where the optimum is not known."""
+        optimum = self.task.optimum
+        return None if optimum is None else optimum.regret(self.best.score)
+
     @functools.cached_property
     def trials(self) -> polars.DataFrame:
         """Every trial as a table with one column per parameter value and per metric."""

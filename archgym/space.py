@@ -81,6 +81,12 @@ class Parameter:
             "doc": self.doc,
         }
 
+    @classmethod
+    def parse(cls, described: Mapping[str, Any]) -> Parameter:
+        """The inverse of `describe`."""
+        when = {parent: tuple(values) for parent, values in described["when"].items()}
+        return cls(**{**described, "values": tuple(described["values"]), "when": when})
+
 
 @dataclass(frozen=True)
 class Constraint:

@@ -102,7 +102,7 @@ def description(task: Task) -> dict[str, Any]:
                 "name": name,
                 "value": task.options[name],
                 "default": option.default,
-                "choices": list(option.choices),
+                "choices": [*option.choices, *option.allowed[len(option.choices) :]],
                 "doc": option.doc,
             }
             for name, option in environment.options.items()
@@ -197,6 +197,8 @@ def result_headers(task: TaskResults) -> list[str]:
         "agent",
         "best score",
         "95% interval",
+        *(["regret"] if task.optimum else []),
+        *(["hv regret"] if task.optimum and task.optimum.front else []),
         "x default",
         *task.shown_metrics,
         "samples/s",
@@ -208,15 +210,43 @@ def result_row(task: TaskResults, agent: AgentSummary) -> list[str]:
     """Returns one agent's row of a task's result table, as text."""
     estimate = agent.score
     better = agent.times_better
+    volume = agent.hypervolume_regret
     return [
         agent.label,
         score(estimate.value if estimate else None),
         f"{score(estimate.low)} to {score(estimate.high)}" if estimate else "-",
+        *([regret(agent.regret.value if agent.regret else None)] if task.optimum else []),
+        *(
+            [regret(volume.value if volume else None)]
+            if task.optimum and task.optimum.front
+            else []
+        ),
         f"{better:.3g}" if better is not None else "-",
         *(number(agent.metrics.get(name)) for name in task.shown_metrics),
         number(agent.median_of("samples_per_second"), 3),
         *([agent.state or "all"] if any(each.state for each in task.agents) else []),
     ]
+
+
+def regret(value: float | None) -> str:
+    """Formats a normalised regret for a table; only the optimum itself is 0."""
+    if value is None or value == 0:
+        return "-" if value is None else "0"
+    return f"{value:.4f}" if value >= 0.0001 else "<0.0001"
+
+
+def optimum_line(task: TaskResults) -> str:
+    """Returns what is known about a task's optimum in one line, empty if nothing is."""
+    from archgym.optimum import KINDS
+
+    optimum = task.optimum
+    if optimum is None:
+        return ""
+    many = f", reached by {optimum.count:,} designs" if optimum.count > 1 else ""
+    return (
+        f"optimum: score {optimum.score:.4f}{many} ({KINDS[optimum.kind]}; {optimum.source}); "
+        f"median random design: {optimum.median_random_score:.3f}"
+    )
 
 
 def print_results(results: ExperimentResults) -> None:
@@ -230,8 +260,12 @@ def print_results(results: ExperimentResults) -> None:
             right=[h for h in headers if h not in ("agent", "runs")],
             optional=[*(n for n in task.shown_metrics if n not in task.counted), "x default"],
         )
+        if task.optimum:
+            print(optimum_line(task))
         print()
     print("best score: median over seeds of the best design's score; 0 is the default design.")
+    if any(task.optimum for task in results.tasks):
+        print("regret: 0 is the optimum, 1 is what a random design gives in the median.")
     if results.complete < results.planned:
         print(f"partial: {results.complete} of {results.planned} runs are complete.")
 

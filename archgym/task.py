@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ from archgym.metric import (
     reward,
 )
 from archgym.space import BoolArray, DesignSpace, IntArray, Value
+
+if TYPE_CHECKING:
+    from archgym.optimum import Optimum
 
 _GROUPS = ("metrics", "violations", "breakdown")
 UNUSABLE = "a metric of the objective is not positive and finite"
@@ -150,6 +154,13 @@ class Task:
             "objective": self.objective.describe(),
         }
 
+    @functools.cached_property
+    def optimum(self) -> Optimum | None:
+        """The best that the task allows, where a table of every design is at hand, else None."""
+        from archgym.optimum import known_optimum
+
+        return known_optimum(self.environment, self.options, self.objective, self.reference)
+
     def _costs(self, rows: IntArray) -> Costs:
         """Evaluates canonical rows; those that break a constraint never reach the cost model."""
         violations: dict[str, BoolArray] = dict(self.space.violations(rows))
@@ -216,24 +227,33 @@ def task_name(environment: Environment, options: Mapping[str, Any], objective: s
     return " ".join([*parts, objective])
 
 
-def _objective(environment: Environment, objective: object) -> Objective:
+def objective_of(described: Mapping[str, Any]) -> Objective:
+    """The inverse of `Objective.describe`, also for mappings without its defaults.
+
+    Raises:
+        ValueError: for other keys.
+    """
+    fields = dict(described)
+    try:
+        budgets = tuple(Budget(**budget) for budget in fields.pop("budgets", ()))
+        metrics = tuple(fields.pop("metrics", ()))
+        name = fields.pop("name", "custom")
+        return Objective(name=name, metrics=metrics, budgets=budgets, **fields)
+    except TypeError as error:
+        raise ValueError(
+            f"objective: {json.dumps(described)} does not fit, allowed keys are name, metrics, "
+            f"budgets (each with metric, limit, relative), pareto, doc"
+        ) from error
+
+
+def resolve_objective(environment: Environment, objective: object) -> Objective:
     """Accepts an objective by name, as an instance, or as the mapping of an experiment file."""
     if objective is None or isinstance(objective, str):
         return environment.objective(objective)
     if isinstance(objective, Objective):
         return objective
     if isinstance(objective, Mapping):
-        fields = dict(objective)
-        try:
-            budgets = tuple(Budget(**budget) for budget in fields.pop("budgets", ()))
-            metrics = tuple(fields.pop("metrics", ()))
-            name = fields.pop("name", "custom")
-            return Objective(name=name, metrics=metrics, budgets=budgets, **fields)
-        except TypeError as error:
-            raise ValueError(
-                f"objective: {json.dumps(objective)} does not fit, allowed keys are name, metrics, "
-                f"budgets (each with metric, limit, relative), pareto, doc"
-            ) from error
+        return objective_of(objective)
     raise ValueError(f"objective: {objective!r} is neither a name nor a mapping")
 
 
@@ -251,7 +271,7 @@ def make_task(env: str, *, objective: object = None, **options: Any) -> Task:
         ValueError: for an unknown name anywhere, naming the closest valid one.
     """
     environment = find_environment(env)
-    chosen = _objective(environment, objective)
+    chosen = resolve_objective(environment, objective)
     resolved = environment.resolve(options)
     return Task(environment, resolved, chosen, environment.build(**resolved))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +17,15 @@ from archgym.cost_model import CostModel, Costs, FloatFeatures
 from archgym.environment import Environment, Option
 from archgym.metric import Budget, Metric, Objective
 from archgym.space import BoolArray, Columns, Constraint, DesignSpace, IntArray, Parameter, Value
+from archgym.table import TableModel
 
 if TYPE_CHECKING:
     from archgym.cost_models.dram import DramSimulator
+
+TABLES = Path(__file__).parent / "tables"
+"""Folder of the shipped tables, `SPACE-WORKLOAD.parquet`, made with these options' defaults."""
+
+_AS_SHIPPED = ("clock_ps", "device")
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _COUNTS = (1, 2, 4, 8)
@@ -218,18 +225,75 @@ class DramController:
         }
 
 
-def build(
-    workload: str, clock_ps: int | None, device: str, allow_no_refresh: bool, **_: Any
-) -> CostModel:
+def build(**options: Any) -> CostModel:
     """Builds the cost model; see `ENVIRONMENT.options` for the arguments."""
-    from archgym.cost_models.dram import DramSimulator, load_device, load_workload
-
+    allow_no_refresh = options["allow_no_refresh"]
     if not isinstance(allow_no_refresh, bool):
         raise ValueError(f"allow_no_refresh: {allow_no_refresh!r} is neither true nor false")
-    chosen = load_device(device.removeprefix("file:"))
-    trace = load_workload(workload, clock_ps=clock_ps)
+    if options["fidelity"] != "simulator":
+        return _looked_up(options)
+    from archgym.cost_models.dram import DramSimulator, load_device, load_workload
+
+    chosen = load_device(options["device"].removeprefix("file:"))
+    trace = load_workload(options["workload"], clock_ps=options["clock_ps"])
     simulator = DramSimulator(chosen, trace)
     return DramController(simulator, space_2023(allow_no_refresh), trace.features(chosen.tCK_ps))
+
+
+def tabulated(**options: Any) -> TableModel | None:
+    """Returns the table that holds every design of a task, None where there is none.
+
+    Args:
+        **options: see `ENVIRONMENT.options`.
+
+    Raises:
+        ValueError: for a table of the user that does not fit the task.
+    """
+    fidelity = options["fidelity"]
+    if fidelity.startswith("table:"):
+        path = Path(fidelity.removeprefix("table:"))
+    elif _name_of_shipped(options) in shipped_tables():
+        path = TABLES / _name_of_shipped(options)
+    else:
+        return None
+    return TableModel(
+        path,
+        ENVIRONMENT.id,
+        space_2023(options["allow_no_refresh"]),
+        METRICS,
+        DEFAULT,
+        {name: options[name] for name in ("workload", "clock_ps", "space", "device")},
+    )
+
+
+def shipped_tables() -> list[str]:
+    """Returns the file names of the shipped tables, `SPACE-WORKLOAD.parquet`."""
+    return sorted(path.name for path in TABLES.glob("*.parquet"))
+
+
+def _name_of_shipped(options: Mapping[str, Any]) -> str:
+    """Returns the name of the shipped table that a task would have; the empty text for none."""
+    usual = all(options[name] == ENVIRONMENT.options[name].default for name in _AS_SHIPPED)
+    return f"{options['space']}-{options['workload']}.parquet" if usual else ""
+
+
+def _looked_up(options: Mapping[str, Any]) -> TableModel:
+    """Returns the cost model of a fidelity that is a table.
+
+    Raises:
+        ValueError: where no table is shipped, naming those that are.
+    """
+    model = tabulated(**options)
+    if model is None:
+        names = [name.removesuffix(".parquet").partition("-") for name in shipped_tables()]
+        have = ", ".join(f"{workload} (space {space})" for space, _, workload in names)
+        raise ValueError(
+            f"fidelity: no table is shipped for workload {options['workload']!r} with these "
+            f"options, there are, on {ENVIRONMENT.options['device'].default}: {have or 'none'}; "
+            f"make your own with `archgym tabulate {ENVIRONMENT.id}` and give it as "
+            f"fidelity=table:PATH"
+        )
+    return model
 
 
 def workloads() -> dict[str, str]:
@@ -250,9 +314,15 @@ ENVIRONMENT = Environment(
         ),
         "space": Option("archgym2023", "the design space", ("archgym2023",)),
         "device": Option("ddr3-1600-1gb-x8", "a device preset by name, or file:PATH"),
-        "fidelity": Option("simulator", "cycle-level simulation", ("simulator",)),
+        "fidelity": Option(
+            "simulator",
+            "cycle-level simulation, or the same answers from a table of every design",
+            ("simulator", "table"),
+            prefixes=("table:",),
+        ),
         "allow_no_refresh": Option(False, "whether designs that lose data count as feasible"),
     },
     objectives=OBJECTIVES,
     workloads=workloads,
+    tabulated=tabulated,
 )
