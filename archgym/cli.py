@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archgym import model_commands
+from archgym import commands, model_commands
 
 if TYPE_CHECKING:
     from archgym.runner import Outcome
@@ -219,11 +219,9 @@ def validate(
         raise typer.Exit(1)
 
 
-app.add_typer(model_commands.trace)
-
-
 app.command()(commands.tabulate)
 app.command()(commands.landscape)
+app.add_typer(model_commands.trace)
 
 
 def _command(arguments: list[str] | None) -> int:
