@@ -1,4 +1,4 @@
-"""Batches of designs over the channels of a trace: the loops around the two kernels."""
+"""Batches of designs over the channels of a trace: the loops around the kernels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import tail_size
 
 _dramsys = dramsys.simulate
+_modern = dramsys.simulate_modern
 _ramulator = ramulator.simulate
 
 
@@ -59,6 +60,43 @@ def dramsys_batch(
             a = starts[k]
             b = starts[k + 1]
             _dramsys(
+                q[a * c.REQUEST_CELLS : b * c.REQUEST_CELLS],
+                most_reads,
+                geometry,
+                tm,
+                policies[d],
+                heap,
+                latency[a:b],
+                commands,
+                out,
+            )
+            add_channel(outputs[d], out)
+        if heap.size > 1:
+            outputs[d, c.O_LATENCY_P99] = heap[1]
+
+
+@compiled
+def modern_batch(
+    q: IntArray,
+    starts: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policies: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    outputs: IntArray,
+) -> None:
+    """Like `dramsys_batch`, for designs (n, c.POLICIES) of the `modern` controller."""
+    heap = latency_heap(q)
+    out = np.zeros(c.OUTPUTS, np.int64)
+    for d in range(policies.shape[0]):
+        heap[0] = 0
+        outputs[d, :] = 0
+        for k in range(starts.size - 1):
+            a = starts[k]
+            b = starts[k + 1]
+            _modern(
                 q[a * c.REQUEST_CELLS : b * c.REQUEST_CELLS],
                 most_reads,
                 geometry,

@@ -2,8 +2,8 @@
 
 All state of a channel but its queue slots is one int64 array `m`, so that a kernel function takes
 few arguments and every address is a constant plus a shift. It holds, one after another, the cells
-of the controller (`X_`, `Y_`), the timings (`T_`), the cells of each rank (`R_`), the table of
-shared limits, lists of banks, and the cells of each bank (`B_`). Bank b's cells begin at
+of the controller (`X_`, `Y_`, `Z_`), the timings (`T_`), the cells of each rank (`R_`), the table
+of shared limits, lists of banks, and the cells of each bank (`B_`). Bank b's cells begin at
 b * BANK_CELLS, rank r's at r * RANK_CELLS: `m[b * BANK_CELLS + B_ROW]`, `m[T_RCD]`. Constants only:
 Numba compiles them in.
 """
@@ -91,8 +91,20 @@ Y_HIGH: Final = 60
 Y_COMMAND: Final = 61  # the next command
 Y_OWN: Final = 62  # first cycle its bank allows it
 
+# What the `modern` controller adds.
+Z_CAP: Final = 64  # row hits that may overtake a bank's oldest request, INF without a limit
+Z_DRAINS: Final = 65  # reads go first, writes between the watermarks
+Z_LOW: Final = 66  # watermarks, percent of the write buffer times its size
+Z_HIGH: Final = 67
+Z_WRITE_MODE: Final = 68  # direction that is served now
+Z_TIMEOUT: Final = 69  # cycles after which an unused row is closed, 0: never
+Z_IDLE: Final = 70  # banks with an open row and no request
+Z_HELD: Final = 71  # while X_BEST serves no request: bank of the first command that does
+Z_HELD_AT: Final = 72  # its cycle
+TIMED: Final = -2 - MOST_RANKS  # X_BEST of this minus b: bank b's row has timed out
+
 # Timings in memory-clock cycles.
-TIMING_BASE: Final = 64
+TIMING_BASE: Final = 96
 T_CL: Final = TIMING_BASE + 0
 T_CWL: Final = TIMING_BASE + 1
 T_BURST: Final = TIMING_BASE + 2
@@ -143,15 +155,19 @@ SHARED_BASE: Final = RANK_BASE + MOST_RANKS * RANK_CELLS
 LIMIT_SPAN: Final = 1024  # a power of two above every index of a shared limit
 
 # Unordered lists of banks: with requests (`ramulator`: with reads), with writes, with a request
-# in the active buffer; and the rank of each bank.
+# in the active buffer (`modern`: with an open row and no request). The rank of each bank, the hits
+# that overtook its oldest request, and the cycle of its last access.
 ACTIVE_BASE: Final = SHARED_BASE + MOST_GROUPS * CLASSES
 WRITING_BASE: Final = ACTIVE_BASE + MOST_BANKS
 OPENED_BASE: Final = WRITING_BASE + MOST_BANKS
+IDLE_BASE: Final = OPENED_BASE
 RANK_OF: Final = OPENED_BASE + MOST_BANKS
+OVERTAKEN: Final = RANK_OF + MOST_BANKS
+USED: Final = OVERTAKEN + MOST_BANKS
 
 # Banks.
 BANK_CELLS: Final = 16
-BANK_BASE: Final = RANK_OF + MOST_BANKS
+BANK_BASE: Final = USED + MOST_BANKS
 B_NEXT_ACT: Final = BANK_BASE + 0  # first cycles that the bank's own timing allows
 B_NEXT_CAS: Final = BANK_BASE + 1
 B_NEXT_RDA: Final = BANK_BASE + 2
@@ -196,7 +212,7 @@ G_GROUPS: Final = 1  # bank groups per rank
 G_BANKS: Final = 2  # banks per bank group
 GEOMETRY: Final = 3
 
-# Policy vector: the ten parameters of a controller design.
+# Policy vector: the ten parameters of a `dramsys` design, and what `modern` adds to them.
 P_PAGE: Final = 0
 P_SCHEDULER: Final = 1
 P_BUFFER: Final = 2
@@ -207,12 +223,18 @@ P_POSTPONED: Final = 6
 P_PULLED_IN: Final = 7
 P_ARBITER: Final = 8
 P_ACTIVE: Final = 9
-POLICIES: Final = 10
+P_ROW_HIT_CAP: Final = 10
+P_WRITE_DRAIN: Final = 11
+P_WRITE_LOW: Final = 12  # percent of the write buffer
+P_WRITE_HIGH: Final = 13
+P_ROW_TIMEOUT: Final = 14
+POLICIES: Final = 15
 
 PAGE_OPEN: Final = 0
 PAGE_OPEN_ADAPTIVE: Final = 1
 PAGE_CLOSED: Final = 2
 PAGE_CLOSED_ADAPTIVE: Final = 3
+PAGE_TIMEOUT: Final = 4
 SCHED_FIFO: Final = 0
 SCHED_FRFCFS_GRP: Final = 1
 SCHED_FRFCFS: Final = 2
@@ -226,6 +248,8 @@ REFRESH_ALL_BANK: Final = 1
 ARBITER_SIMPLE: Final = 0
 ARBITER_FIFO: Final = 1
 ARBITER_REORDER: Final = 2
+DRAIN_MIXED: Final = 0
+DRAIN_WATERMARK: Final = 1
 
 # Policy vector of the `ramulator` controller.
 RP_SCHEDULER: Final = 0

@@ -1,4 +1,7 @@
-"""Event-skipping kernel of the ten-parameter controller, with the semantics of DRAMSys 4.0.
+"""Event-skipping kernel of the controllers `dramsys` and `modern`.
+
+The first has ten parameters with the semantics of DRAMSys 4.0, the second more (`Z_` cells), whose
+defaults change nothing.
 
 The clock jumps from event to event: a command, the arrival of a request that has room, a refresh
 that falls due. Between two events no state changes. Commands that are ready in a cycle go out
@@ -30,15 +33,18 @@ from archgym.cost_models.dram.machine import (
     record,
     take_slot,
 )
+from archgym.cost_models.dram.modern import close_row, find_timed_out, set_direction, start_more
 from archgym.cost_models.dram.policy import IntArray
-from archgym.cost_models.dram.queues import append, choose, count_hits, remove
+from archgym.cost_models.dram.queues import append, choose, choose_all, count_hits, oldest, remove
 from archgym.cost_models.dram.refresh import first_trigger, look, refreshed
 from archgym.cost_models.dram.responses import answer, answer_in_order, power_of_two, with_room
 
 
 @inlined
-def start(geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int) -> IntArray:
-    """Memory of a controller with the ten parameters `policy`."""
+def start(
+    geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int, more: bool
+) -> IntArray:
+    """Memory of a controller with the parameters `policy`."""
     m = build(geometry, tm, 1)
     m[c.X_PAGE] = policy[c.P_PAGE]
     m[c.X_SCHEDULER] = policy[c.P_SCHEDULER]
@@ -52,6 +58,8 @@ def start(geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int) -
     m[c.X_MOST_POSTPONED] = policy[c.P_POSTPONED]
     m[c.X_MOST_PULLED_IN] = policy[c.P_PULLED_IN]
     m[c.X_MOST_READS] = most_reads
+    if more:
+        start_more(m, policy)
     if policy[c.P_REFRESH] != c.REFRESH_NONE:
         for r in range(m[c.X_RANKS]):
             trigger = first_trigger(m[c.T_REFI], r, m[c.X_RANKS])
@@ -82,7 +90,7 @@ def has_room(m: IntArray) -> bool:
 
 
 @inlined
-def account(m: IntArray, out: IntArray, t: int) -> None:
+def account(m: IntArray, out: IntArray, t: int, more: bool) -> None:
     """Book the cycles before `t` on what held the next command back."""
     cycles = t - m[c.X_ACCOUNTED]
     if cycles <= 0:
@@ -90,21 +98,25 @@ def account(m: IntArray, out: IntArray, t: int) -> None:
     m[c.X_ACCOUNTED] = t
     reason = c.STALL_REFRESH if m[c.X_QUEUED] > 0 else c.STALL_EMPTY
     best = m[c.X_BEST]
+    at = m[c.X_BEST_AT]
+    if more and best <= c.TIMED:
+        best = m[c.Z_HELD]
+        at = m[c.Z_HELD_AT]
     if best >= 0:
         p = bank_at(best)
         if m[limit_at(m[p + c.B_LIMIT])] <= m[p + c.B_EARLIEST]:
             reason = c.STALL_BANK
         elif m[p + c.B_COMMAND] != c.ACT:
             reason = c.STALL_DATA_BUS
-        elif m[rank_at(m[c.RANK_OF + best]) + c.R_REFRESH_END] < m[c.X_BEST_AT]:
+        elif m[rank_at(m[c.RANK_OF + best]) + c.R_REFRESH_END] < at:
             reason = c.STALL_ACTIVATION
     out[c.O_STALL + reason] += cycles
 
 
 @inlined
-def accept(m: IntArray, slot: IntArray, q: IntArray, out: IntArray, t: int) -> None:
+def accept(m: IntArray, slot: IntArray, q: IntArray, out: IntArray, t: int, more: bool) -> None:
     """Store the next request and let its bank choose again."""
-    account(m, out, t)
+    account(m, out, t, more)
     i = m[c.X_ACCEPTED]
     s = take_slot(m, slot, q, i, t)
     b = q[request_at(i) + c.Q_HOME]
@@ -113,6 +125,8 @@ def accept(m: IntArray, slot: IntArray, q: IntArray, out: IntArray, t: int) -> N
     if m[p + c.B_COUNT] == 0:
         m[c.ACTIVE_BASE + m[c.X_ACTIVE]] = b
         m[c.X_ACTIVE] += 1
+        if more and m[c.Z_TIMEOUT] > 0 and m[p + c.B_ROW] >= 0:
+            drop(m, c.IDLE_BASE, c.Z_IDLE, b)
     append(m, slot, b, s)
     m[rank_at(m[c.RANK_OF + b]) + c.R_QUEUED] += 1
     m[c.X_QUEUED] += 1
@@ -124,7 +138,11 @@ def accept(m: IntArray, slot: IntArray, q: IntArray, out: IntArray, t: int) -> N
     m[c.X_TAKEN] = m[c.X_SENT] if m[c.X_LIMITED] else t
     m[c.X_ARRIVES] = c.INF
     m[c.X_SENDING] = request_at(i + 1) < q.size
-    choose(m, slot, b)
+    choose(m, slot, b, more)
+    if more and m[c.Z_DRAINS]:
+        set_direction(m, slot)
+    if more and m[c.X_BEST] <= c.TIMED:
+        m[c.X_RESCAN] = 1
     if m[c.X_RESCAN] or m[c.X_BEST] == b or m[c.X_BLOCKED]:
         m[c.X_RESCAN] = 1
         return
@@ -199,7 +217,7 @@ def find_refresh(m: IntArray, floor: int) -> None:
 
 
 @inlined
-def find_command(m: IntArray, t: int) -> None:
+def find_command(m: IntArray, t: int, more: bool) -> None:
     """Find the next command: earliest first, oldest request among equals, refresh before all."""
     floor = max(m[c.X_BUS], t)
     m[c.X_RESCAN] = 0
@@ -228,18 +246,13 @@ def find_command(m: IntArray, t: int) -> None:
     m[c.X_BEST] = best
     m[c.X_BEST_AT] = best_at
     m[c.X_BEST_REQUEST] = best_request
-
-
-@inlined
-def choose_all(m: IntArray, slot: IntArray) -> None:
-    """Let every bank with requests choose again."""
-    for k in range(c.ACTIVE_BASE, c.ACTIVE_BASE + m[c.X_ACTIVE]):
-        choose(m, slot, m[k])
+    if more and m[c.Z_IDLE] > 0:
+        find_timed_out(m, floor)
 
 
 @inlined
 def issue_refresh(
-    m: IntArray, slot: IntArray, commands: IntArray, out: IntArray, r: int, t: int
+    m: IntArray, slot: IntArray, commands: IntArray, out: IntArray, r: int, t: int, more: bool
 ) -> None:
     """Issue what the refresh manager of rank `r` wants: PREA or REF."""
     q = rank_at(r)
@@ -250,12 +263,16 @@ def issue_refresh(
         after_refresh(m, q, t)
         refreshed(m, r, m[c.T_REFI], m[c.X_MOST_PULLED_IN])
     else:
+        if more and m[c.Z_IDLE] > 0:
+            for b in range(r * m[c.X_PER_RANK], (r + 1) * m[c.X_PER_RANK]):
+                if m[bank_at(b) + c.B_ROW] >= 0 and m[bank_at(b) + c.B_COUNT] == 0:
+                    drop(m, c.IDLE_BASE, c.Z_IDLE, b)
         after_precharge_all(m, out, r, t)
-    choose_all(m, slot)
+    choose_all(m, slot, more)
 
 
 @inlined
-def access(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int) -> int:
+def access(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int, more: bool) -> int:
     """Read or write the request that bank `b` works on; return when its data is complete."""
     p = bank_at(b)
     q = rank_at(m[c.RANK_OF + b])
@@ -270,6 +287,8 @@ def access(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int) -> int:
         out[c.O_RD] += 1
         after_read(m, p, q, t)
         ready += m[c.T_CL]
+    if more and m[c.Z_CAP] < c.INF:
+        m[c.OVERTAKEN + b] = 0 if s == oldest(m, slot, b) else m[c.OVERTAKEN + b] + 1
     remove(m, slot, b, s)
     if m[p + c.B_COMMAND] >= c.RDA:
         out[c.O_PRE] += 1
@@ -283,31 +302,38 @@ def access(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int) -> int:
     m[q + c.R_QUEUED] -= 1
     if m[p + c.B_COUNT] == 0:
         drop(m, c.ACTIVE_BASE, c.X_ACTIVE, b)
+    if more and m[c.Z_TIMEOUT] > 0:
+        m[c.USED + b] = t
+        if m[p + c.B_COUNT] == 0:
+            m[c.IDLE_BASE + m[c.Z_IDLE]] = b
+            m[c.Z_IDLE] += 1
+    if more and m[c.Z_DRAINS]:
+        set_direction(m, slot)
     if write != m[c.X_LAST_WRITE]:
         m[c.X_LAST_WRITE] = write
         if m[c.X_SCHEDULER] == c.SCHED_FRFCFS_GRP:
-            choose_all(m, slot)
+            choose_all(m, slot, more)
     return int(ready)
 
 
 @inlined
-def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int) -> None:
+def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int, more: bool) -> None:
     """Activate or precharge bank `b` as it wants."""
     p = bank_at(b)
     q = rank_at(m[c.RANK_OF + b])
     if m[p + c.B_COMMAND] == c.ACT:
         out[c.O_ACT] += 1
         after_activate(m, p, q, t, slot[slot_at(m[p + c.B_SLOT]) + c.S_ROW])
-        if m[c.X_SCHEDULER] != c.SCHED_FIFO:
+        if m[c.X_SCHEDULER] != c.SCHED_FIFO or (more and m[c.Z_DRAINS]):
             count_hits(m, slot, b)
     else:
         out[c.O_PRE] += 1
         after_precharge(m, p, q, t)
-    choose(m, slot, b)
+    choose(m, slot, b, more)
 
 
-@compiled
-def simulate(
+@inlined
+def run(
     q: IntArray,
     most_reads: int,
     geometry: IntArray,
@@ -317,9 +343,13 @@ def simulate(
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
+    more: bool,
 ) -> None:
-    """Run one design over the requests `q` of one channel; `out` must be zero and is filled."""
-    m = start(geometry, tm, policy, most_reads)
+    """Run one design over the requests `q` of one channel; `out` must be zero and is filled.
+
+    `more`, a constant, compiles in the parameters that `modern` has beyond those of `dramsys`.
+    """
+    m = start(geometry, tm, policy, most_reads, more)
     if most_reads > 0:
         q = q.copy()  # the arrivals of a closed loop are this design's own
     slot = free_slots(slots_of(m))
@@ -334,14 +364,14 @@ def simulate(
         if m[c.X_ARRIVES] <= t and not refresh_first and has_room(m):
             if m[c.X_IN_ORDER]:
                 window = with_room(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
-            accept(m, slot, q, out, t)
+            accept(m, slot, q, out, t, more)
         if m[c.X_SENDING]:
             find_arrival(m, q, returns)
         refresh_first = False
         if t >= m[c.X_LOOK]:
             look_at_refreshes(m, t)
         if m[c.X_RESCAN]:
-            find_command(m, t)
+            find_command(m, t, more)
         now = min(m[c.X_BEST_AT], m[c.X_TRIGGER])
         if m[c.X_SERVED] == n and now >= out[c.O_CYCLES]:
             break
@@ -353,14 +383,17 @@ def simulate(
         refresh_first = now == m[c.X_TRIGGER]
         if refresh_first:
             continue
-        account(m, out, t)
+        account(m, out, t, more)
         out[c.O_STALL + c.STALL_COMMAND] += 1
         m[c.X_ACCOUNTED] = t + 1
         m[c.X_BUS] = t + 1
         m[c.X_RESCAN] = 1
         b = m[c.X_BEST]
         if b < 0:
-            issue_refresh(m, slot, commands, out, -2 - b, t)
+            if more and b <= c.TIMED:
+                close_row(m, commands, out, c.TIMED - b, t)
+            else:
+                issue_refresh(m, slot, commands, out, -2 - b, t, more)
             continue
         command = m[bank_at(b) + c.B_COMMAND]
         s = m[bank_at(b) + c.B_SLOT]
@@ -368,14 +401,46 @@ def simulate(
         record(commands, out, t, command, b, slot[cell + c.S_ROW], slot[cell + c.S_COLUMN])
         classify(slot, out, s, command)
         if command == c.ACT or command == c.PRE:
-            row_command(m, slot, out, b, t)
+            row_command(m, slot, out, b, t, more)
             continue
         i = slot[cell + c.S_REQUEST]
         accepted = slot[cell + c.S_ACCEPTED]
-        ready = access(m, slot, out, b, t)
-        choose(m, slot, b)
+        ready = access(m, slot, out, b, t, more)
+        choose(m, slot, b, more)
         if m[c.X_IN_ORDER]:
             answer_in_order(m, q, returns, heap, latency, out, window, i, accepted, ready)
         else:
             answer(m, q, returns, heap, latency, out, i, accepted, ready)
     close_books(m, out)
+
+
+@compiled
+def simulate(
+    q: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policy: IntArray,
+    heap: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    out: IntArray,
+) -> None:
+    """Run a `dramsys` design, see `run`."""
+    run(q, most_reads, geometry, tm, policy, heap, latency, commands, out, False)
+
+
+@compiled
+def simulate_modern(
+    q: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policy: IntArray,
+    heap: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    out: IntArray,
+) -> None:
+    """Run a `modern` design, see `run`."""
+    run(q, most_reads, geometry, tm, policy, heap, latency, commands, out, True)

@@ -1,4 +1,4 @@
-"""The two ways in which kernel functions are compiled."""
+"""The ways in which kernel functions are compiled."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def compiled(function: _Function) -> _Function:
 def inlined(function: _Function) -> _Function:
     """Compile into every caller, so that a step of a kernel costs no call."""
     return cast(_Function, numba.njit(nogil=True, forceinline=True)(function))
+
+
+def apart(function: _Function) -> _Function:
+    """Compile on its own: for what a kernel seldom does, so that its common steps stay compact."""
+    return cast(_Function, numba.njit(nogil=True)(function))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from archgym.cost_models.dram import cells as c
 
 IntArray = NDArray[np.int64]
 
@@ -43,33 +45,49 @@ def _named(name: str, names: tuple[str, ...], default: str, meaning: str) -> Pol
     return PolicyField(name, names, default, 0, 0, meaning)
 
 
-CONTROLLERS: Final[dict[str, tuple[PolicyField, ...]]] = {
-    "dramsys": (
-        _named(
-            "PagePolicy",
-            ("Open", "OpenAdaptive", "Closed", "ClosedAdaptive"),
-            "Open",
-            "when an access closes its row",
-        ),
-        _named(
-            "Scheduler", ("Fifo", "FrFcfsGrp", "FrFcfs"), "FrFcfs", "which request a bank takes"
-        ),
-        _named(
-            "SchedulerBuffer",
-            ("Bankwise", "ReadWrite", "Shared"),
-            "Shared",
-            "what RequestBufferSize counts",
-        ),
-        PolicyField("RequestBufferSize", None, 32, 1, 4096, "requests that one buffer holds"),
-        _named("RespQueue", ("Fifo", "Reorder"), "Fifo", "order of the controller's responses"),
-        _named("RefreshPolicy", ("NoRefresh", "AllBank"), "AllBank", "how rows are refreshed"),
-        PolicyField("RefreshMaxPostponed", None, 1, 0, 8192, "refreshes that may be owed"),
-        PolicyField("RefreshMaxPulledin", None, 1, 0, 8192, "refreshes that may be ahead"),
-        _named("Arbiter", ("Simple", "Fifo", "Reorder"), "Simple", "what stands before it"),
-        PolicyField(
-            "MaxActiveTransactions", None, 128, 1, 1 << 20, "requests in flight; not of Simple"
-        ),
+_PAGES: Final = ("Open", "OpenAdaptive", "Closed", "ClosedAdaptive")
+
+_DRAMSYS: Final = (
+    _named(
+        "PagePolicy",
+        _PAGES,
+        "Open",
+        "when an access closes its row",
     ),
+    _named("Scheduler", ("Fifo", "FrFcfsGrp", "FrFcfs"), "FrFcfs", "which request a bank takes"),
+    _named(
+        "SchedulerBuffer",
+        ("Bankwise", "ReadWrite", "Shared"),
+        "Shared",
+        "what RequestBufferSize counts",
+    ),
+    PolicyField("RequestBufferSize", None, 32, 1, 4096, "requests that one buffer holds"),
+    _named("RespQueue", ("Fifo", "Reorder"), "Fifo", "order of the controller's responses"),
+    _named("RefreshPolicy", ("NoRefresh", "AllBank"), "AllBank", "how rows are refreshed"),
+    PolicyField("RefreshMaxPostponed", None, 1, 0, 8192, "refreshes that may be owed"),
+    PolicyField("RefreshMaxPulledin", None, 1, 0, 8192, "refreshes that may be ahead"),
+    _named("Arbiter", ("Simple", "Fifo", "Reorder"), "Simple", "what stands before it"),
+    PolicyField(
+        "MaxActiveTransactions", None, 128, 1, 1 << 20, "requests in flight; not of Simple"
+    ),
+)
+
+_DRAINS: Final = ("Mixed", "Watermark")
+
+# The fields of `dramsys`, some with further values, then more fields.
+_MODERN: Final = (
+    replace(_DRAMSYS[0], names=(*_PAGES, "Timeout")),
+    *_DRAMSYS[1:],
+    PolicyField("RowHitCap", None, 0, 0, 4096, "hits that may overtake an older request; 0: any"),
+    _named("WriteDrain", _DRAINS, "Mixed", "whether reads go first, writes by watermark"),
+    PolicyField("WriteLowWatermark", None, 20, 0, 99, "percent: drained down to"),
+    PolicyField("WriteHighWatermark", None, 80, 1, 100, "percent: drained from"),
+    PolicyField("RowTimeout", None, 64, 1, 1 << 20, "cycles; of PagePolicy Timeout"),
+)
+
+CONTROLLERS: Final[dict[str, tuple[PolicyField, ...]]] = {
+    "dramsys": _DRAMSYS,
+    "modern": _MODERN,
     "ramulator": (
         _named("Scheduler", ("FrFcfs", "FrFcfsRowHit"), "FrFcfs", "which ready command goes first"),
         PolicyField("ReadBufferSize", None, 32, 1, 4096, "reads that wait"),
@@ -117,7 +135,7 @@ def policy_row(controller: str = "dramsys", /, **values: str | int) -> IntArray:
                 f"policy field {field.name} is {value!r}, allowed are {', '.join(field.names)}"
                 f"{_closest(str(value), field.names)}"
             )
-    checked: IntArray = _checked(row[np.newaxis], fields)[0]
+    checked: IntArray = _checked(row[np.newaxis], controller)[0]
     return checked
 
 
@@ -141,12 +159,13 @@ def as_policies(
             if field.name not in policies:
                 raise ValueError(f"policy field {field.name} is missing")
         columns = np.broadcast_arrays(*(np.atleast_1d(policies[f.name]) for f in fields))
-        return _checked(np.stack(columns, axis=1), fields)
-    return _checked(np.asarray(policies), fields)
+        return _checked(np.stack(columns, axis=1), controller)
+    return _checked(np.asarray(policies), controller)
 
 
-def _checked(rows: NDArray[np.generic], fields: tuple[PolicyField, ...]) -> IntArray:
+def _checked(rows: NDArray[np.generic], controller: str) -> IntArray:
     """Return policy rows as int64 after checking their shape and every value."""
+    fields = controller_fields(controller)
     if rows.ndim != 2 or rows.shape[1] != len(fields):
         raise ValueError(f"policies have shape {rows.shape}, must be (n, {len(fields)})")
     if rows.dtype.kind not in "iu":
@@ -160,7 +179,27 @@ def _checked(rows: NDArray[np.generic], fields: tuple[PolicyField, ...]) -> IntA
                 f"policy field {field.name} of design {int(bad[0])} is "
                 f"{int(table[bad[0], index])}, must be between {least} and {most}"
             )
+    if controller == "modern":
+        _require_drain_fits(table)
     return table
+
+
+def _require_drain_fits(rows: IntArray) -> None:
+    """Refuse write drain without a buffer of writes, or between watermarks out of order."""
+    drains = rows[:, c.P_WRITE_DRAIN] == c.DRAIN_WATERMARK
+    bad = np.flatnonzero(drains & (rows[:, c.P_BUFFER] != c.BUFFER_READ_WRITE))
+    if bad.size:
+        raise ValueError(
+            f"policy field WriteDrain of design {int(bad[0])} is Watermark, needs SchedulerBuffer "
+            f"ReadWrite"
+        )
+    low, high = rows[:, c.P_WRITE_LOW], rows[:, c.P_WRITE_HIGH]
+    bad = np.flatnonzero(drains & (low >= high))
+    if bad.size:
+        raise ValueError(
+            f"policy field WriteLowWatermark of design {int(bad[0])} is {int(low[bad[0]])}, must "
+            f"be below WriteHighWatermark = {int(high[bad[0]])}"
+        )
 
 
 def _require_known(names: Iterable[str], fields: tuple[PolicyField, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, slot_at
-from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.dram.jit import apart, inlined
 from archgym.cost_models.dram.policy import IntArray
 
 
@@ -95,7 +95,47 @@ def first_of_direction(m: IntArray, slot: IntArray, b: int, write: int) -> int:
 
 
 @inlined
-def auto_precharge(m: IntArray, slot: IntArray, b: int) -> bool:
+def oldest(m: IntArray, slot: IntArray, b: int) -> int:
+    """Oldest request of bank `b`, where writes are drained of the direction served now; or -1."""
+    s = m[bank_at(b) + c.B_HEAD]
+    if m[c.Z_DRAINS]:
+        while s >= 0 and slot[slot_at(s) + c.S_WRITE] != m[c.Z_WRITE_MODE]:
+            s = slot[slot_at(s) + c.S_NEXT]
+    return int(s)
+
+
+@apart
+def drained(m: IntArray, slot: IntArray, b: int) -> int:
+    """Request that bank `b` serves in the direction served now, -1 without any.
+
+    A row hit before the oldest, by the scheduler. Where an older request of the other direction has
+    the same address, that one: a read returns what was written before it, and nothing else.
+    """
+    p = bank_at(b)
+    s = oldest(m, slot, b)
+    if s < 0:
+        return -1
+    row = m[p + c.B_ROW]
+    if m[c.X_SCHEDULER] != c.SCHED_FIFO and m[c.OVERTAKEN + b] < m[c.Z_CAP]:
+        write = m[c.Z_WRITE_MODE]
+        hit = m[p + c.B_FIRST]
+        while hit >= 0 and (
+            slot[slot_at(hit) + c.S_ROW] != row or slot[slot_at(hit) + c.S_WRITE] != write
+        ):
+            hit = slot[slot_at(hit) + c.S_NEXT]
+        if hit >= 0:
+            s = hit
+    older = m[p + c.B_HEAD]
+    while older != s and (
+        slot[slot_at(older) + c.S_ROW] != slot[slot_at(s) + c.S_ROW]
+        or slot[slot_at(older) + c.S_COLUMN] != slot[slot_at(s) + c.S_COLUMN]
+    ):
+        older = slot[slot_at(older) + c.S_NEXT]
+    return int(older)
+
+
+@inlined
+def auto_precharge(m: IntArray, slot: IntArray, b: int, more: bool) -> bool:
     """Whether the access that bank `b` makes next closes the row, by the page policy."""
     page = m[c.X_PAGE]
     if page == c.PAGE_CLOSED:
@@ -104,7 +144,7 @@ def auto_precharge(m: IntArray, slot: IntArray, b: int) -> bool:
         return False
     p = bank_at(b)
     waiting = m[p + c.B_COUNT] >= 2
-    if m[c.X_SCHEDULER] == c.SCHED_FIFO:
+    if m[c.X_SCHEDULER] == c.SCHED_FIFO and not (more and m[c.Z_DRAINS]):
         further = False
         if waiting:
             second = slot[slot_at(m[p + c.B_HEAD]) + c.S_NEXT]
@@ -117,8 +157,11 @@ def auto_precharge(m: IntArray, slot: IntArray, b: int) -> bool:
 
 
 @inlined
-def choose(m: IntArray, slot: IntArray, b: int) -> None:
-    """Let bank `b` choose its request, the command for it, and the cycle its own timing allows."""
+def choose(m: IntArray, slot: IntArray, b: int, more: bool) -> None:
+    """Let bank `b` choose its request, the command for it, and the cycle its own timing allows.
+
+    `more`, a constant that is compiled in: whether the design has the parameters of `modern`.
+    """
     p = bank_at(b)
     if m[p + c.B_COUNT] == 0:
         m[p + c.B_EARLIEST] = c.INF
@@ -126,27 +169,43 @@ def choose(m: IntArray, slot: IntArray, b: int) -> None:
     s = m[p + c.B_HEAD]
     row = m[p + c.B_ROW]
     scheduler = m[c.X_SCHEDULER]
+    if more and m[c.Z_DRAINS]:
+        s = drained(m, slot, b)
+        if s < 0:
+            m[p + c.B_EARLIEST] = c.INF
+            return
+    elif (
+        row >= 0
+        and scheduler != c.SCHED_FIFO
+        and m[p + c.B_HITS] > 0
+        and not (more and m[c.OVERTAKEN + b] >= m[c.Z_CAP])
+    ):
+        s = m[p + c.B_FIRST]
+        if scheduler == c.SCHED_FRFCFS_GRP:
+            s = first_of_direction(m, slot, b, m[c.X_LAST_WRITE])
     if row < 0:
         command = c.ACT
         earliest = m[p + c.B_NEXT_ACT]
+    elif slot[slot_at(s) + c.S_ROW] != row:
+        command = c.PRE
+        earliest = m[p + c.B_NEXT_PRE]
     else:
-        if scheduler != c.SCHED_FIFO and m[p + c.B_HITS] > 0:
-            s = m[p + c.B_FIRST]
-            if scheduler == c.SCHED_FRFCFS_GRP:
-                s = first_of_direction(m, slot, b, m[c.X_LAST_WRITE])
-        if slot[slot_at(s) + c.S_ROW] != row:
-            command = c.PRE
-            earliest = m[p + c.B_NEXT_PRE]
-        else:
-            earliest = m[p + c.B_NEXT_CAS]
-            write = slot[slot_at(s) + c.S_WRITE]
-            command = c.WR if write else c.RD
-            if auto_precharge(m, slot, b):
-                command = c.WRA if write else c.RDA
-                if not write:
-                    earliest = max(earliest, m[p + c.B_NEXT_RDA])
+        earliest = m[p + c.B_NEXT_CAS]
+        write = slot[slot_at(s) + c.S_WRITE]
+        command = c.WR if write else c.RD
+        if auto_precharge(m, slot, b, more):
+            command = c.WRA if write else c.RDA
+            if not write:
+                earliest = max(earliest, m[p + c.B_NEXT_RDA])
     m[p + c.B_SLOT] = s
     m[p + c.B_REQUEST] = slot[slot_at(s) + c.S_REQUEST]
     m[p + c.B_COMMAND] = command
     m[p + c.B_EARLIEST] = earliest
     m[p + c.B_LIMIT] = m[p + c.B_GROUP] + (command & 3)
+
+
+@inlined
+def choose_all(m: IntArray, slot: IntArray, more: bool) -> None:
+    """Let every bank with requests choose again."""
+    for k in range(c.ACTIVE_BASE, c.ACTIVE_BASE + m[c.X_ACTIVE]):
+        choose(m, slot, m[k], more)

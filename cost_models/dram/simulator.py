@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from archgym.cost_models.dram import cells as c
-from archgym.cost_models.dram.batch import dramsys_batch, ramulator_batch
+from archgym.cost_models.dram.batch import dramsys_batch, modern_batch, ramulator_batch
 from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.mapping import AddressMapping, require_capacity
 from archgym.cost_models.dram.policy import IntArray, as_policies, controller_fields
@@ -33,6 +33,7 @@ COMMAND_NAMES = {
 STALL_REASONS = ("command", "refresh", "bank", "data_bus", "activation", "no_request")
 """What each cycle went to, in the order of `DramResult.stall_cycles`; see there."""
 
+_BATCH = {"dramsys": dramsys_batch, "modern": modern_batch, "ramulator": ramulator_batch}
 _NO_LATENCY = np.empty(0, np.int64)
 _NO_COMMANDS = np.empty((0, 5), np.int64)
 # Chunks that one thread takes at a time: few enough to amortise the call, many enough to balance.
@@ -102,8 +103,9 @@ class DramResult:
 class CommandTrace:
     """DRAM commands in the order of issue, per channel; int64 arrays of one length.
 
-    `row` and `column` are those of the request the command serves; rank-wide commands (PREA, REF)
-    have -1 there and in `bankgroup` and `bank`. Codes of `command` are those of `COMMAND_NAMES`.
+    `row` and `column` are those of the request the command serves, -1 where it serves none;
+    rank-wide commands (PREA, REF) have -1 in `bankgroup` and `bank` too. Codes of `command` are
+    those of `COMMAND_NAMES`.
     """
 
     cycle: IntArray
@@ -123,8 +125,9 @@ class DramSimulator:
         device: The DRAM device.
         trace: Requests; every one moves `device.request_bytes` bytes.
         mapping: Address mapping, by default the device's.
-        controller: `dramsys` (ten parameters, semantics of DRAMSys 4.0) or `ramulator` (repeats
-            Ramulator 2.1's generic DDR controller); see `policy.CONTROLLERS`.
+        controller: `dramsys` (ten parameters, semantics of DRAMSys 4.0), `modern` (those and more)
+            or `ramulator` (repeats Ramulator 2.1's generic DDR controller); see
+            `policy.CONTROLLERS`.
         threads: Threads that share a batch; by default `NUMBA_NUM_THREADS` of the environment,
             else the machine's CPU count.
 
@@ -150,7 +153,7 @@ class DramSimulator:
         self.mapping = mapping
         controller_fields(controller)
         self.controller = controller
-        self._batch = ramulator_batch if controller == "ramulator" else dramsys_batch
+        self._batch = _BATCH[controller]
         self._threads = _thread_count(threads)
         o = device.organisation
         place = mapping.decode(trace.address)
