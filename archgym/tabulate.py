@@ -48,15 +48,16 @@ class Progress:
     Attributes:
         done: designs evaluated, those of earlier sessions included.
         total: designs of the table.
-        seconds_left: at the pace of this session.
+        seconds_left: at the pace of this session, None before its first chunk.
     """
 
     done: int
     total: int
-    seconds_left: float
+    seconds_left: float | None
 
     def __str__(self) -> str:
-        return f"{self.done:,} of {self.total:,} designs, {duration(self.seconds_left)} left"
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        return f"{self.done:,} of {self.total:,} designs{left}"
 
 
 Listener = Callable[[Progress], None]
@@ -254,9 +255,10 @@ class _Report:
         if self._listener is None:
             return
         new = self._done - self._first
-        pace = (time.monotonic() - self._began) / new if new else 0.0
+        seconds = time.monotonic() - self._began
+        left = seconds / new * (self._chunks - self._done) if new else None
         done = self._designs * self._done // max(self._chunks, 1)
-        self._listener(Progress(done, self._designs, pace * (self._chunks - self._done)))
+        self._listener(Progress(done, self._designs, left))
 
 
 def _here(task: Task, parts: Path, todo: Sequence[Range]) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """The shipped tables say what the simulator says, and everything that is read from them."""
 
+import importlib.util
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +46,7 @@ def test_every_different_design_is_in_the_table(workload):
 
 
 def test_what_is_shipped():
-    assert {"random", "mixed-heavy", "sort"} <= set(WORKLOADS)
+    assert {"random", "mixed-heavy", "sort", "gcc"} <= set(WORKLOADS)
     assert "chase" not in WORKLOADS
     size = sum(path.stat().st_size for path in dram_controller.TABLES.glob("*"))
     assert size < 6e6
@@ -99,3 +101,15 @@ def test_other_devices_spaces_and_clocks_have_no_table():
 def test_tables_differ():
     found = [make(w, fidelity="table").optimum.score for w in WORKLOADS]
     assert all(one != other for one, other in itertools.combinations(found, 2))
+
+
+def test_the_docs_have_these_optima():
+    root = Path(__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location("landscapes", root / "tools" / "landscapes.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    text = (root / "docs" / "landscapes.md").read_text()
+    for workload in WORKLOADS:
+        assert tool.optima(workload) in text
+    assert tool.fronts(WORKLOADS) in text
+    assert text.count("### `") == len(WORKLOADS) + len(tool.DETAILED)
