@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archgym.evaluator import Evaluator
     from archgym.hyperparameters import Choice, Range
     from archgym.metric import Budget, Metric, Objective
-    from archgym.run import SearchResult, search
+    from archgym.run import SearchResult, Trial, search
     from archgym.space import Constraint, DesignSpace, Parameter
     from archgym.store import TrialStore, load_times, load_trials
     from archgym.task import Evaluation, Task, make_task
@@ -37,7 +37,7 @@ _HOME = {
     "hyperparameters": ("Choice", "Range"),
     "metric": ("Budget", "Metric", "Objective"),
     # Not called `search`: a submodule of that name would take the place of the function.
-    "run": ("SearchResult", "search"),
+    "run": ("SearchResult", "Trial", "search"),
     "space": ("Constraint", "DesignSpace", "Parameter"),
     "store": ("TrialStore", "load_times", "load_trials"),
     "task": ("Evaluation", "Task", "make_task"),
@@ -63,6 +63,7 @@ __all__ = [  # noqa: RUF022 (grouped by module)
     "Metric",
     "Objective",
     "SearchResult",
+    "Trial",
     "search",
     "Constraint",
     "DesignSpace",

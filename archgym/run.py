@@ -24,22 +24,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best design of a run.
+class Trial:
+    """One evaluated design of a run.
 
     Attributes:
+        sample: its number in the run, from 1.
+        seed: the run's seed.
+        indices: its index row.
         design: `{parameter: value}`.
-        metrics: `{metric: value}`.
-        score: its score.
-        feasible: false only if no feasible design was found.
-        sample: number of the sample at which it was found, from 1.
+        metrics: `{metric: value}`, NaN where it was not simulated.
+        score: its score, `-inf` if infeasible.
+        feasible: whether it breaks no rule.
+        violations: the rules it breaks.
     """
 
+    sample: int
+    seed: int
+    indices: tuple[int, ...]
     design: dict[str, Value]
     metrics: dict[str, float]
     score: float
     feasible: bool
-    sample: int
+    violations: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,17 +74,27 @@ class SearchResult:
     evaluation_seconds: float
     stop_reason: str
 
-    @functools.cached_property
-    def best(self) -> Best:
-        """The design with the highest score, the earliest of equals."""
-        i = int(np.argmax(self.evaluation.score))
-        return Best(
-            design=self.task.space.decode(self.evaluation.designs[i]),
+    def trial(self, sample: int) -> Trial:
+        """Returns trial number `sample`, counted from 1."""
+        if not 1 <= sample <= len(self.evaluation):
+            raise ValueError(f"sample: {sample} is outside 1..{len(self.evaluation)}")
+        i = sample - 1
+        row = self.evaluation.designs[i]
+        return Trial(
+            sample=sample,
+            seed=self.seed,
+            indices=tuple(row.tolist()),
+            design=self.task.space.decode(row),
             metrics={name: float(v[i]) for name, v in self.evaluation.metrics.items()},
             score=float(self.evaluation.score[i]),
             feasible=bool(self.evaluation.feasible[i]),
-            sample=i + 1,
+            violations=self.evaluation.violated(i),
         )
+
+    @functools.cached_property
+    def best(self) -> Trial:
+        """The trial with the highest score, the earliest of equals."""
+        return self.trial(int(np.argmax(self.evaluation.score)) + 1)
 
     @property
     def regret(self) -> float | None:

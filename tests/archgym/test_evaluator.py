@@ -108,3 +108,17 @@ def test_search_is_a_function_of_the_seed() -> None:
     one, same, other = (archgym.search(task, budget=50, seed=s).trials for s in (1, 1, 2))
     assert one.equals(same)
     assert not one.equals(other)
+
+
+def test_trials_are_numbered_from_one() -> None:
+    task = toy_task(forbidden=True)
+    result = archgym.search(task, budget=200, seed=4)
+    infeasible = int(np.flatnonzero(~result.evaluation.feasible)[0]) + 1
+    trial = result.trial(infeasible)
+    assert trial.sample == infeasible
+    assert trial.seed == 4
+    assert trial.violations == ("p0 and p1 both 0",)
+    assert trial.score == -np.inf
+    assert trial.indices == tuple(result.evaluation.designs[infeasible - 1])
+    with pytest.raises(ValueError, match=r"sample: 0 is outside 1\.\.200"):
+        result.trial(0)
