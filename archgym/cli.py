@@ -222,6 +222,7 @@ def validate(
 app.command()(commands.tabulate)
 app.command()(commands.landscape)
 app.add_typer(model_commands.trace)
+app.command()(model_commands.curve)
 
 
 def _command(arguments: list[str] | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pkgutil
 import sys
 import time
 from pathlib import Path
@@ -195,3 +196,78 @@ def trace_record(
         f"{recorded.requests_per_us():.1f} requests/us, "
         f"{recorded.footprint_bytes >> 10:,} KiB touched"
     )
+
+
+def _curve_module(name: str) -> Any:
+    """The module of a cost model family that measures its curves."""
+    from archgym.errors import unknown
+
+    package = importlib.import_module("archgym.cost_models")
+    found = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        path = f"{package.__name__}.{info.name}.curve"
+        if info.ispkg and importlib.util.find_spec(path):
+            found[info.name] = path
+    if name not in found:
+        raise unknown("curve", name, found)
+    return importlib.import_module(found[name])
+
+
+def curve(
+    name: Annotated[str, typer.Argument(help="cost model: dram")],
+    device: Annotated[str, typer.Option(help="Device preset, or a YAML file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for curve.csv and curve.svg.")
+    ],
+    read_fraction: Annotated[
+        str, typer.Option(help="Reads per request, one or several with commas.")
+    ] = "0.5,1.0",
+    channels: Annotated[
+        int | None, typer.Option(help="Number of channels.  [default: the device's]")
+    ] = None,
+    controller: Annotated[str, typer.Option(help="Controller of the simulator.")] = "dramsys",
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Parameter of the controller; may be repeated."),
+    ] = None,
+    streams: Annotated[
+        int, typer.Option(help="Streams per channel and direction of sequential traffic.")
+    ] = 8,
+    requests: Annotated[int, typer.Option(help="Requests per channel and point.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Seed of the traffic.")] = 0,
+) -> None:
+    """Measure latency over bandwidth of a memory: unloaded latency, knee, peak; CSV and figure."""
+    module = _curve_module(name)
+    fractions = _numbers(read_fraction, "--read-fraction")
+    progress = _Progress(f"measuring {device}")
+    curves, written = module.measure(
+        device,
+        output,
+        channels=channels,
+        read_fractions=fractions,
+        controller=controller,
+        settings=policy or [],
+        streams=streams,
+        requests=requests,
+        seed=seed,
+        listener=progress,
+    )
+    progress.end()
+    print("traffic      reads  unloaded ns  knee GB/s  peak GB/s  of the bus")
+    for each in curves:
+        print(
+            f"{each.pattern:12} {each.read_fraction:5.0%}  {each.unloaded_latency_ns:11.1f}  "
+            f"{each.knee_gb_per_s:9.2f}  {each.peak_gb_per_s:9.2f}  {each.peak_share:10.1%}"
+        )
+    for path in written:
+        print(path)
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    values = []
+    for part in text.split(","):
+        try:
+            values.append(float(part))
+        except ValueError:
+            raise ValueError(f"{option}: {part!r} is not a number") from None
+    return values

@@ -1,4 +1,4 @@
-"""`archgym trace`: the commands, their output and their errors."""
+"""`archgym trace` and `archgym curve`: the commands, their output and their errors."""
 
 import json
 import shutil
@@ -80,3 +80,38 @@ def test_recording_a_program(command, tmp_path):
     status, out, _ = command("trace", "record", "-o", path, "--keep", 50, "--", "true")
     assert status == 0
     assert out.startswith(f"{path}: 50 requests")
+
+
+CURVE = ["curve", "dram", "--device", "ddr4-3200-8gb-x8", "--output", "out"]
+
+
+def test_curve(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--requests", 300, "--read-fraction", "1", "--channels", 2)
+    status, out, _ = command(*CURVE, *arguments, "--policy", "PagePolicy=Closed")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == "traffic      reads  unloaded ns  knee GB/s  peak GB/s  of the bus"
+    assert [line.split()[0] for line in lines[1:3]] == ["random", "sequential"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["curve.csv", "curve.svg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["curve", "drm", *CURVE[2:]], "curve: unknown name 'drm'; did you mean 'dram'?"),
+        ([*CURVE, "--read-fraction", "1,x"], "--read-fraction: 'x' is not a number"),
+        ([*CURVE, "--read-fraction", "2"], "read_fractions must lie in 0..1, got 2.0"),
+        ([*CURVE, "--policy", "PagePolicy"], "policy 'PagePolicy' is not KEY=VALUE"),
+        ([*CURVE, "--policy", "PagPolicy=Open"], "did you mean 'PagePolicy'"),
+        ([*CURVE, "--channels", "3"], "channels must be a power of two, got 3"),
+        (["curve", "dram", "--device", "ddr4", "-o", "out"], "device 'ddr4' is unknown"),
+    ],
+)
+def test_mistakes_about_curves(command, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
