@@ -27,6 +27,7 @@ from archgym.task import Evaluation, make_task, resolve_objective, task_name
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 WITHIN = (1, 5, 10)
+_CURVE = 201
 _DRAWN = 1_000_000  # index rows that stand for a space too large to go through
 
 
@@ -83,6 +84,7 @@ class Landscape:
         chance: the same for designs drawn at random, see `Optimum.median_random_score`.
         quantiles: of the score over feasible designs, by fraction.
         metric_quantiles: the same of each metric that counts, by name.
+        curve: quantiles of the score at equal distances from 0 to 1, for a figure.
         effects: per parameter, in the order of the space.
         pairs: per pair of parameters, the largest interaction first.
         plateaus: None from samples, or where the space is too large.
@@ -103,6 +105,7 @@ class Landscape:
     chance: Mapping[int, float]
     quantiles: Mapping[float, float]
     metric_quantiles: Mapping[str, Mapping[float, float]]
+    curve: tuple[float, ...]
     effects: tuple[ParameterEffect, ...]
     pairs: tuple[PairEffect, ...]
     plateaus: Plateaus | None = None
@@ -228,6 +231,7 @@ def table_landscape(name: str, table: Scored) -> Landscape:
         metric_quantiles={
             metric: _quantiles(costs.metrics[metric]) for metric in table.scorer.objective.metrics
         },
+        curve=tuple(np.quantile(score, np.linspace(0.0, 1.0, _CURVE)).tolist()),
         effects=tuple(map(ParameterEffect, model.space.names, main)),
         pairs=tuple(pairs),
     )
@@ -337,6 +341,7 @@ def sampled_landscape(
         chance=near,
         quantiles=_quantiles(score),
         metric_quantiles={m: _quantiles(evaluation.metrics[m][keep]) for m in objective.metrics},
+        curve=tuple(np.quantile(score, np.linspace(0.0, 1.0, _CURVE)).tolist()),
         effects=tuple(map(ParameterEffect, task.space.names, main)),
         pairs=tuple(pairs),
     )

@@ -123,14 +123,13 @@ def print_landscape(told: Landscape) -> None:
 
 
 def _cumulative(told: Landscape) -> list[dict[str, Any]]:
-    x = list(told.quantiles.values())
     return [
         {
-            "x": x,
-            "y": [100 * q for q in told.quantiles],
-            "mode": "lines+markers",
+            "x": list(told.curve),
+            "y": np.linspace(0.0, 100.0, len(told.curve)).tolist(),
+            "mode": "lines",
             "line": {"color": _BLUE},
-            "hovertemplate": "%{y:.3g}% of designs score at most %{x:.3f}",
+            "hovertemplate": "%{y:.3g}% of designs score at most %{x:.3f}<extra></extra>",
             "showlegend": False,
         }
     ]
@@ -165,7 +164,7 @@ def _heatmap(told: Landscape) -> list[dict[str, Any]]:
             "y": names,
             "z": [[None if math.isnan(v) else round(v, 4) for v in row] for row in grid.tolist()],
             "colorscale": "Blues",
-            "reversescale": False,
+            "reversescale": True,
             "hoverongaps": False,
             "hovertemplate": "%{y} x %{x}: %{z:.3g}%<extra></extra>",
             "colorbar": {"title": {"text": "%"}, "thickness": 12},
