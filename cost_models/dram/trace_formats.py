@@ -188,7 +188,7 @@ def open_trace(
             compressed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
             stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if compressed else raw
-            blocks = _blocks(stream)
+            blocks = _blocks(stream, path)
             first = next(blocks, b"")
             chosen = _choose_format(first, path, format)
             notes: dict[str, int] = {}
@@ -263,7 +263,7 @@ def _parsed(parser: _LineParser, blocks: Iterator[bytes]) -> Iterator[Columns]:
         )
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+def _blocks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
     """Blocks of whole lines; every block but the last ends with a newline."""
     rest = b""
     while chunk := stream.read(BLOCK_BYTES):
@@ -271,6 +271,8 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
         rest = rest_new
         if newline:
             yield head + newline
+        if len(rest) > BLOCK_BYTES:
+            raise ValueError(f"{path}: a line is longer than {BLOCK_BYTES} bytes; not a trace")
     if rest:
         yield rest
 

@@ -176,6 +176,13 @@ def test_chunks_are_those_of_the_whole(tmp_path, small_blocks):
     assert np.array_equal(np.concatenate([c[2] for c in chunks]), load_workload("sort").address)
 
 
+def test_a_file_without_lines_is_refused_before_it_fills_the_memory(tmp_path, small_blocks):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"cycle,rw,addr\n" + b"1" * 1000)
+    with pytest.raises(ValueError, match="a line is longer than 97 bytes; not a trace"):
+        trace_info(path)
+
+
 @pytest.mark.parametrize("distinct", [200_000, 1_000_000, 3_000_000])
 @pytest.mark.parametrize("stride", [1, 64, 12345])
 def test_distinct_counts_beyond_the_exact_limit(distinct, stride):
