@@ -32,6 +32,10 @@ RDA: Final = 5
 WRA: Final = 6
 PREAB: Final = 7
 REFAB: Final = 11
+SRE: Final = 15  # self-refresh entry and exit, power-down entry and exit
+SRX: Final = 19
+PDE: Final = 23
+PDX: Final = 27
 CLASSES: Final = 4
 
 # The controller.
@@ -101,6 +105,8 @@ Z_TIMEOUT: Final = 69  # cycles after which an unused row is closed, 0: never
 Z_IDLE: Final = 70  # banks with an open row and no request
 Z_HELD: Final = 71  # while X_BEST serves no request: bank of the first command that does
 Z_HELD_AT: Final = 72  # its cycle
+Z_DOWN: Final = 73  # idle cycles before a rank powers down, 0: never
+Z_SELF: Final = 74  # idle cycles before it refreshes itself, INF: never
 TIMED: Final = -2 - MOST_RANKS  # X_BEST of this minus b: bank b's row has timed out
 
 # Timings in memory-clock cycles.
@@ -128,10 +134,15 @@ T_WR_WR_RANK: Final = TIMING_BASE + 19
 T_FAW: Final = TIMING_BASE + 20
 T_RFC: Final = TIMING_BASE + 21
 T_REFI: Final = TIMING_BASE + 22
-TIMINGS: Final = 23
+T_CKE: Final = TIMING_BASE + 23
+T_CKESR: Final = TIMING_BASE + 24
+T_XP: Final = TIMING_BASE + 25
+T_XS: Final = TIMING_BASE + 26
+T_XSDLL: Final = TIMING_BASE + 27
+TIMINGS: Final = 28
 
 # Ranks.
-RANK_CELLS: Final = 24
+RANK_CELLS: Final = 32
 RANK_BASE: Final = TIMING_BASE + 32
 R_NEXT_PREAB: Final = RANK_BASE + 0
 R_NEXT_REF: Final = RANK_BASE + 1
@@ -150,9 +161,19 @@ R_ACTIVE_SUM: Final = RANK_BASE + 16
 R_REFRESH_END: Final = RANK_BASE + 17
 R_SHARED: Final = RANK_BASE + 18  # first shared limit of its bank groups
 
+# Of `modern` with power-down:
+R_SINCE: Final = RANK_BASE + 19  # cycle of the last command
+R_USED: Final = RANK_BASE + 20  # of the last RD or WR
+R_READY: Final = RANK_BASE + 21  # first cycle at which what was issued lets the rank power down
+R_ASLEEP: Final = RANK_BASE + 22  # it refreshes itself
+R_ASLEEP_AT: Final = RANK_BASE + 23  # since when
+R_AWAKE: Final = RANK_BASE + 24  # end of its last tXP or tXS
+R_UP: Final = RANK_BASE + 25  # its last exit, and the output cell of the state that it left
+R_STATE: Final = RANK_BASE + 26
+
 # Shared limits: per bank group and timing class, the first cycle that rank, group and bus allow.
 SHARED_BASE: Final = RANK_BASE + MOST_RANKS * RANK_CELLS
-LIMIT_SPAN: Final = 1024  # a power of two above every index of a shared limit
+LIMIT_SPAN: Final = 2048  # a power of two above every index of a shared limit
 
 # Unordered lists of banks: with requests (`ramulator`: with reads), with writes, with a request
 # in the active buffer (`modern`: with an open row and no request). The rank of each bank, the hits
@@ -228,7 +249,10 @@ P_WRITE_DRAIN: Final = 11
 P_WRITE_LOW: Final = 12  # percent of the write buffer
 P_WRITE_HIGH: Final = 13
 P_ROW_TIMEOUT: Final = 14
-POLICIES: Final = 15
+P_POWER_DOWN: Final = 15
+P_POWER_DOWN_IDLE: Final = 16
+P_SELF_REFRESH_IDLE: Final = 17
+POLICIES: Final = 18
 
 PAGE_OPEN: Final = 0
 PAGE_OPEN_ADAPTIVE: Final = 1
@@ -250,6 +274,9 @@ ARBITER_FIFO: Final = 1
 ARBITER_REORDER: Final = 2
 DRAIN_MIXED: Final = 0
 DRAIN_WATERMARK: Final = 1
+POWER_DOWN_NONE: Final = 0
+POWER_DOWN_PLAIN: Final = 1
+POWER_DOWN_SELF_REFRESH: Final = 2
 
 # Policy vector of the `ramulator` controller.
 RP_SCHEDULER: Final = 0
@@ -283,12 +310,16 @@ O_COMMANDS: Final = 16
 O_PREAB_BANKS: Final = 17  # banks closed by PREA
 O_FORWARDED: Final = 18  # reads answered out of the write buffer
 O_COALESCED: Final = 19  # writes merged into a buffered one
-O_STALL: Final = 20  # first of the stall cells
+O_ACTIVE_DOWN: Final = 20  # rank cycles in power-down with a bank open
+O_PRECHARGE_DOWN: Final = 21  # with all closed
+O_SELF_REFRESH: Final = 22  # rank cycles in self-refresh
+O_STALL: Final = 23  # first of the stall cells
 STALL_COMMAND: Final = 0
 STALL_REFRESH: Final = 1
 STALL_BANK: Final = 2
 STALL_DATA_BUS: Final = 3
 STALL_ACTIVATION: Final = 4
 STALL_EMPTY: Final = 5
-STALLS: Final = 6
+STALL_WAKE: Final = 6
+STALLS: Final = 7
 OUTPUTS: Final = O_STALL + STALLS

@@ -309,6 +309,11 @@ class DramDevice:
             (c.T_FAW, t.tFAW),
             (c.T_RFC, t.tRFC),
             (c.T_REFI, t.tREFI),
+            (c.T_CKE, t.tCKE),
+            (c.T_CKESR, t.tCKESR),
+            (c.T_XP, t.tXP),
+            (c.T_XS, t.tXS),
+            (c.T_XSDLL, t.tXSDLL),
         ):
             vector[index - c.TIMING_BASE] = value
         return vector

@@ -33,7 +33,17 @@ from archgym.cost_models.dram.machine import (
     record,
     take_slot,
 )
-from archgym.cost_models.dram.modern import close_row, find_timed_out, set_direction, start_more
+from archgym.cost_models.dram.modern import (
+    close_row,
+    close_states,
+    falls_asleep,
+    find_timed_out,
+    note,
+    set_direction,
+    start_more,
+    unwanted,
+    wake,
+)
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, choose, choose_all, count_hits, oldest, remove
 from archgym.cost_models.dram.refresh import first_trigger, look, refreshed
@@ -104,7 +114,9 @@ def account(m: IntArray, out: IntArray, t: int, more: bool) -> None:
         at = m[c.Z_HELD_AT]
     if best >= 0:
         p = bank_at(best)
-        if m[limit_at(m[p + c.B_LIMIT])] <= m[p + c.B_EARLIEST]:
+        if more and m[rank_at(m[c.RANK_OF + best]) + c.R_AWAKE] >= at:
+            reason = c.STALL_WAKE
+        elif m[limit_at(m[p + c.B_LIMIT])] <= m[p + c.B_EARLIEST]:
             reason = c.STALL_BANK
         elif m[p + c.B_COMMAND] != c.ACT:
             reason = c.STALL_DATA_BUS
@@ -114,7 +126,15 @@ def account(m: IntArray, out: IntArray, t: int, more: bool) -> None:
 
 
 @inlined
-def accept(m: IntArray, slot: IntArray, q: IntArray, out: IntArray, t: int, more: bool) -> None:
+def accept(
+    m: IntArray,
+    slot: IntArray,
+    q: IntArray,
+    commands: IntArray,
+    out: IntArray,
+    t: int,
+    more: bool,
+) -> None:
     """Store the next request and let its bank choose again."""
     account(m, out, t, more)
     i = m[c.X_ACCEPTED]
@@ -127,6 +147,8 @@ def accept(m: IntArray, slot: IntArray, q: IntArray, out: IntArray, t: int, more
         m[c.X_ACTIVE] += 1
         if more and m[c.Z_TIMEOUT] > 0 and m[p + c.B_ROW] >= 0:
             drop(m, c.IDLE_BASE, c.Z_IDLE, b)
+    if more and m[c.Z_DOWN] > 0 and unwanted(m, rank_at(m[c.RANK_OF + b])):
+        wake(m, commands, out, m[c.RANK_OF + b], t)
     append(m, slot, b, s)
     m[rank_at(m[c.RANK_OF + b]) + c.R_QUEUED] += 1
     m[c.X_QUEUED] += 1
@@ -180,7 +202,7 @@ def find_arrival(m: IntArray, q: IntArray, returns: IntArray) -> None:
 
 
 @inlined
-def look_at_refreshes(m: IntArray, t: int) -> None:
+def look_at_refreshes(m: IntArray, commands: IntArray, out: IntArray, t: int, more: bool) -> None:
     """Let the refresh managers that are due decide."""
     m[c.X_LOOK] = c.INF
     m[c.X_TRIGGER] = c.INF
@@ -188,8 +210,11 @@ def look_at_refreshes(m: IntArray, t: int) -> None:
         q = rank_at(r)
         if t >= m[q + c.R_TRIGGER]:
             was = m[q + c.R_BLOCKED]
+            unused = more and m[c.Z_DOWN] > 0 and unwanted(m, q)
             look(m, r, t, m[c.T_REFI], m[c.X_MOST_POSTPONED])
             m[c.X_RESCAN] = 1
+            if unused and m[q + c.R_COMMAND]:
+                wake(m, commands, out, r, t)
             if m[q + c.R_BLOCKED] > was:
                 m[c.X_BLOCKED] += 1
                 m[c.X_BLOCKED_AT] = t
@@ -256,6 +281,10 @@ def issue_refresh(
 ) -> None:
     """Issue what the refresh manager of rank `r` wants: PREA or REF."""
     q = rank_at(r)
+    if more and m[c.Z_DOWN] > 0:
+        if m[q + c.R_COMMAND] == c.REFAB and falls_asleep(m, commands, out, r, t):
+            return
+        note(m, r, m[q + c.R_COMMAND], t)
     record(commands, out, t, m[q + c.R_COMMAND], r * m[c.X_PER_RANK], -1, -1)
     if m[q + c.R_COMMAND] == c.REFAB:
         out[c.O_REF] += 1
@@ -364,12 +393,12 @@ def run(
         if m[c.X_ARRIVES] <= t and not refresh_first and has_room(m):
             if m[c.X_IN_ORDER]:
                 window = with_room(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
-            accept(m, slot, q, out, t, more)
+            accept(m, slot, q, commands, out, t, more)
         if m[c.X_SENDING]:
             find_arrival(m, q, returns)
         refresh_first = False
         if t >= m[c.X_LOOK]:
-            look_at_refreshes(m, t)
+            look_at_refreshes(m, commands, out, t, more)
         if m[c.X_RESCAN]:
             find_command(m, t, more)
         now = min(m[c.X_BEST_AT], m[c.X_TRIGGER])
@@ -397,6 +426,8 @@ def run(
             continue
         command = m[bank_at(b) + c.B_COMMAND]
         s = m[bank_at(b) + c.B_SLOT]
+        if more and m[c.Z_DOWN] > 0:
+            note(m, m[c.RANK_OF + b], command, t)
         cell = slot_at(s)
         record(commands, out, t, command, b, slot[cell + c.S_ROW], slot[cell + c.S_COLUMN])
         classify(slot, out, s, command)
@@ -412,6 +443,8 @@ def run(
         else:
             answer(m, q, returns, heap, latency, out, i, accepted, ready)
     close_books(m, out)
+    if more and m[c.Z_DOWN] > 0:
+        close_states(m, commands, out)
 
 
 @compiled

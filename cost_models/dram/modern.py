@@ -1,11 +1,11 @@
-"""What the controller `modern` does beyond `dramsys`: write drain, rows that time out."""
+"""What the controller `modern` does beyond `dramsys`: write drain, row time-outs, power-down."""
 
 from __future__ import annotations
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, rank_at
-from archgym.cost_models.dram.bank_timing import after_precharge
-from archgym.cost_models.dram.jit import apart
+from archgym.cost_models.dram.bank_timing import after_precharge, raise_rank, raise_to
+from archgym.cost_models.dram.jit import apart, inlined
 from archgym.cost_models.dram.machine import drop, record
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import choose_all
@@ -20,6 +20,11 @@ def start_more(m: IntArray, policy: IntArray) -> None:
     m[c.Z_HIGH] = policy[c.P_WRITE_HIGH] * policy[c.P_BUFFER_SIZE]
     if policy[c.P_PAGE] == c.PAGE_TIMEOUT:
         m[c.Z_TIMEOUT] = policy[c.P_ROW_TIMEOUT]
+    m[c.Z_SELF] = c.INF
+    if policy[c.P_POWER_DOWN] != c.POWER_DOWN_NONE:
+        m[c.Z_DOWN] = policy[c.P_POWER_DOWN_IDLE]
+    if policy[c.P_POWER_DOWN] == c.POWER_DOWN_SELF_REFRESH:
+        m[c.Z_SELF] = policy[c.P_SELF_REFRESH_IDLE]
 
 
 @apart
@@ -45,6 +50,10 @@ def find_timed_out(m: IntArray, floor: int) -> None:
     for k in range(c.IDLE_BASE, c.IDLE_BASE + m[c.Z_IDLE]):
         b = m[k]
         due = max(m[c.USED + b] + m[c.Z_TIMEOUT], m[bank_at(b) + c.B_NEXT_PRE])
+        q = rank_at(m[c.RANK_OF + b])
+        due = max(due, m[q + c.R_AWAKE])
+        if m[c.Z_DOWN] > 0 and unwanted(m, q) and down_from(m, q) < max(due, floor):
+            continue
         if max(due, floor) < m[c.X_BEST_AT]:
             m[c.X_BEST_AT] = max(due, floor)
             m[c.X_BEST] = c.TIMED - b
@@ -55,5 +64,129 @@ def close_row(m: IntArray, commands: IntArray, out: IntArray, b: int, t: int) ->
     """Precharge bank `b`, whose row has timed out."""
     record(commands, out, t, c.PRE, b, -1, -1)
     out[c.O_PRE] += 1
+    note(m, m[c.RANK_OF + b], c.PRE, t)
     after_precharge(m, bank_at(b), rank_at(m[c.RANK_OF + b]), t)
     drop(m, c.IDLE_BASE, c.Z_IDLE, b)
+
+
+@inlined
+def unwanted(m: IntArray, q: int) -> bool:
+    """Whether no request and no refresh waits for the rank with cells at `q`."""
+    return bool(m[q + c.R_QUEUED] == 0 and m[q + c.R_COMMAND] == 0)
+
+
+@inlined
+def down_from(m: IntArray, q: int) -> int:
+    """Cycle from which the rank with cells at `q` is in power-down while it is unwanted."""
+    since = max(m[q + c.R_SINCE] + m[c.Z_DOWN], m[q + c.R_READY])
+    return int(since if m[q + c.R_OPEN] > 0 else max(since, m[q + c.R_ACTIVE_TO]))
+
+
+@apart
+def note(m: IntArray, r: int, command: int, t: int) -> None:
+    """Remember when rank `r` was last used, and from when it may power down.
+
+    After the data of a read, after the recovery of a write (JESD79-4 tRDPDEN, tWRAPDEN), and, which
+    the standards do not ask for, after tRFC of a refresh.
+    """
+    q = rank_at(r)
+    ready = t + 2
+    if command == c.REFAB:
+        ready = t + m[c.T_RFC]
+    elif command == c.RD or command == c.RDA:
+        ready = t + m[c.T_CL] + m[c.T_BURST] + 1
+    elif command == c.WR or command == c.WRA:
+        ready = t + m[c.T_WR_PRE] + 1
+    if command == c.RD or command == c.RDA or command == c.WR or command == c.WRA:
+        m[q + c.R_USED] = t
+    m[q + c.R_SINCE] = t
+    raise_to(m, q + c.R_READY, ready)
+
+
+@inlined
+def leave(m: IntArray, out: IntArray, q: int, state: int, since: int, up: int, awake: int) -> None:
+    """Count the cycles in a state that ends at `up`; nothing goes before `awake`."""
+    out[state] += up - since
+    m[q + c.R_UP] = up
+    m[q + c.R_STATE] = state
+    m[q + c.R_AWAKE] = awake
+    m[q + c.R_SINCE] = awake
+    raise_rank(m, q, c.ACT, awake)
+    raise_rank(m, q, c.PRE, awake)
+    raise_to(m, q + c.R_NEXT_PREAB, awake)
+    raise_to(m, q + c.R_NEXT_REF, awake)
+
+
+@inlined
+def state_of(m: IntArray, q: int) -> int:
+    """Output cell of the power-down that the rank with cells at `q` would be in."""
+    return int(c.O_ACTIVE_DOWN if m[q + c.R_OPEN] > 0 else c.O_PRECHARGE_DOWN)
+
+
+@apart
+def wake(m: IntArray, commands: IntArray, out: IntArray, r: int, t: int) -> None:
+    """Bring rank `r`, unwanted before cycle `t`, out of power-down or self-refresh, if in one.
+
+    Power-down takes no slot of the command bus, so it is booked when it ends.
+    """
+    q = rank_at(r)
+    first = r * m[c.X_PER_RANK]
+    if m[q + c.R_ASLEEP]:
+        since = m[q + c.R_ASLEEP_AT]
+        up = max(t, since + m[c.T_CKESR])
+        record(commands, out, up, c.SRX, first, -1, -1)
+        leave(m, out, q, c.O_SELF_REFRESH, since, up, up + m[c.T_XS])
+        raise_rank(m, q, c.RD, up + m[c.T_XSDLL])
+        raise_rank(m, q, c.WR, up + m[c.T_XSDLL])
+        m[q + c.R_ASLEEP] = 0
+        m[q + c.R_TRIGGER] = up + m[c.T_REFI]
+        m[c.X_LOOK] = min(m[c.X_LOOK], m[q + c.R_TRIGGER])
+        m[c.X_TRIGGER] = min(m[c.X_TRIGGER], m[q + c.R_TRIGGER])
+        return
+    since = down_from(m, q)
+    if since >= t:
+        return
+    up = max(t, since + m[c.T_CKE])
+    record(commands, out, since, c.PDE, first, -1, -1)
+    record(commands, out, up, c.PDX, first, -1, -1)
+    leave(m, out, q, state_of(m, q), since, up, up + m[c.T_XP])
+    raise_rank(m, q, c.RD, up + m[c.T_XP])
+    raise_rank(m, q, c.WR, up + m[c.T_XP])
+
+
+@apart
+def falls_asleep(m: IntArray, commands: IntArray, out: IntArray, r: int, t: int) -> bool:
+    """Enter self-refresh instead of a refresh of rank `r` at cycle `t`, if it was idle long."""
+    q = rank_at(r)
+    if (
+        m[q + c.R_QUEUED] > 0
+        or m[q + c.R_OWED] > 0
+        or t < m[q + c.R_USED] + m[c.Z_SELF]
+        or t < m[q + c.R_READY]
+    ):
+        return False
+    record(commands, out, t, c.SRE, r * m[c.X_PER_RANK], -1, -1)
+    m[c.X_BLOCKED] -= m[q + c.R_BLOCKED]
+    m[q + c.R_BLOCKED] = 0
+    m[q + c.R_COMMAND] = 0
+    m[q + c.R_OWED] = 0
+    m[q + c.R_PULLING] = 0
+    m[q + c.R_TRIGGER] = c.INF
+    m[q + c.R_ASLEEP] = 1
+    m[q + c.R_ASLEEP_AT] = t
+    return True
+
+
+@apart
+def close_states(m: IntArray, commands: IntArray, out: IntArray) -> None:
+    """Count the cycles of states that last to the end, and none after it."""
+    end = out[c.O_CYCLES]
+    for r in range(m[c.X_RANKS]):
+        q = rank_at(r)
+        if m[q + c.R_UP] > end:
+            out[m[q + c.R_STATE]] -= m[q + c.R_UP] - end
+        if m[q + c.R_ASLEEP]:
+            out[c.O_SELF_REFRESH] += max(0, end - m[q + c.R_ASLEEP_AT])
+        elif unwanted(m, q) and down_from(m, q) < end:
+            record(commands, out, down_from(m, q), c.PDE, r * m[c.X_PER_RANK], -1, -1)
+            out[state_of(m, q)] += end - down_from(m, q)

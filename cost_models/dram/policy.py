@@ -73,6 +73,7 @@ _DRAMSYS: Final = (
 )
 
 _DRAINS: Final = ("Mixed", "Watermark")
+_STATES: Final = ("NoPowerDown", "PowerDown", "SelfRefresh")
 
 # The fields of `dramsys`, some with further values, then more fields.
 _MODERN: Final = (
@@ -83,6 +84,16 @@ _MODERN: Final = (
     PolicyField("WriteLowWatermark", None, 20, 0, 99, "percent: drained down to"),
     PolicyField("WriteHighWatermark", None, 80, 1, 100, "percent: drained from"),
     PolicyField("RowTimeout", None, 64, 1, 1 << 20, "cycles; of PagePolicy Timeout"),
+    _named("PowerDownPolicy", _STATES, "NoPowerDown", "how far an idle rank is switched off"),
+    PolicyField("PowerDownIdle", None, 64, 1, 1 << 20, "cycles before an idle rank powers down"),
+    PolicyField(
+        "SelfRefreshIdle",
+        None,
+        65536,
+        1,
+        1 << 30,
+        "cycles before it may refresh itself",
+    ),
 )
 
 CONTROLLERS: Final[dict[str, tuple[PolicyField, ...]]] = {
@@ -181,6 +192,7 @@ def _checked(rows: NDArray[np.generic], controller: str) -> IntArray:
             )
     if controller == "modern":
         _require_drain_fits(table)
+        _require_sleep_fits(table)
     return table
 
 
@@ -199,6 +211,24 @@ def _require_drain_fits(rows: IntArray) -> None:
         raise ValueError(
             f"policy field WriteLowWatermark of design {int(bad[0])} is {int(low[bad[0]])}, must "
             f"be below WriteHighWatermark = {int(high[bad[0]])}"
+        )
+
+
+def _require_sleep_fits(rows: IntArray) -> None:
+    """Refuse self-refresh without refresh, or before power-down."""
+    sleeps = rows[:, c.P_POWER_DOWN] == c.POWER_DOWN_SELF_REFRESH
+    bad = np.flatnonzero(sleeps & (rows[:, c.P_REFRESH] == c.REFRESH_NONE))
+    if bad.size:
+        raise ValueError(
+            f"policy field PowerDownPolicy of design {int(bad[0])} is SelfRefresh, needs a "
+            f"RefreshPolicy other than NoRefresh"
+        )
+    first, second = rows[:, c.P_POWER_DOWN_IDLE], rows[:, c.P_SELF_REFRESH_IDLE]
+    bad = np.flatnonzero(sleeps & (second <= first))
+    if bad.size:
+        raise ValueError(
+            f"policy field SelfRefreshIdle of design {int(bad[0])} is {int(second[bad[0]])}, must "
+            f"be above PowerDownIdle = {int(first[bad[0]])}"
         )
 
 

@@ -12,8 +12,10 @@ energies are in pJ:
     write      n_WR  (IDD4W - IDD3N) (BL / data rate) tCK VDD
     refresh    n_REF (IDD5 - IDD3N) tRFC VDD
     active standby     IDD3N VDD x time in which the rank has an open bank, and the first
-                       tRFC - tRP of a refresh
+                       tRFC - tRP of a refresh, unless in power-down
     precharge standby  IDD2N VDD x the rest of the time
+    power-down         IDD3P1 VDD x time in it with a bank open, IDD2P1 VDD x with all closed
+    self-refresh       IDD6 VDD x time in it
 
 and a rank has `devices_per_rank` of them. n_PRE counts banks closed, by PRE, by the auto-precharge
 of RDA and WRA, or by PREA. Input/output and termination power is not part of it.
@@ -43,6 +45,8 @@ class DramEnergy:
     refresh: FloatArray
     active_standby: FloatArray
     precharge_standby: FloatArray
+    power_down: FloatArray
+    self_refresh: FloatArray
 
     @property
     def total(self) -> FloatArray:
@@ -55,6 +59,8 @@ class DramEnergy:
             + self.refresh
             + self.active_standby
             + self.precharge_standby
+            + self.power_down
+            + self.self_refresh
         )
 
 
@@ -81,12 +87,18 @@ def energy(device: DramDevice, outputs: NDArray[np.int64], cycles: NDArray[np.in
 
     rank_cycles = cycles * (o.ranks * o.channels)
     active = outputs[:, c.O_ACTIVE]
+    active_down = outputs[:, c.O_ACTIVE_DOWN]
+    precharge_down = outputs[:, c.O_PRECHARGE_DOWN]
+    idle = rank_cycles - active - precharge_down - outputs[:, c.O_SELF_REFRESH]
+    down_pj = part(c.O_ACTIVE_DOWN, i.IDD3P1, 1.0) + part(c.O_PRECHARGE_DOWN, i.IDD2P1, 1.0)
     return DramEnergy(
         activate=part(c.O_ACT, i.IDD0 - i.IDD3N, t.tRAS),
         precharge=part(c.O_PRE, i.IDD0 - i.IDD2N, t.tRC - t.tRAS),
         read=part(c.O_RD, i.IDD4R - i.IDD3N, burst),
         write=part(c.O_WR, i.IDD4W - i.IDD3N, burst),
         refresh=part(c.O_REF, i.IDD5 - i.IDD3N, t.tRFC),
-        active_standby=active.astype(np.float64) * (i.IDD3N * pj),
-        precharge_standby=(rank_cycles - active).astype(np.float64) * (i.IDD2N * pj),
+        active_standby=(active - active_down).astype(np.float64) * (i.IDD3N * pj),
+        precharge_standby=idle.astype(np.float64) * (i.IDD2N * pj),
+        power_down=down_pj,
+        self_refresh=part(c.O_SELF_REFRESH, i.IDD6, 1.0),
     )

@@ -27,10 +27,14 @@ COMMAND_NAMES = {
     c.WRA: "WRA",
     c.PREAB: "PREA",
     c.REFAB: "REF",
+    c.SRE: "SRE",
+    c.SRX: "SRX",
+    c.PDE: "PDE",
+    c.PDX: "PDX",
 }
 """Names of the command codes in `CommandTrace.command`."""
 
-STALL_REASONS = ("command", "refresh", "bank", "data_bus", "activation", "no_request")
+STALL_REASONS = ("command", "refresh", "bank", "data_bus", "activation", "no_request", "wake")
 """What each cycle went to, in the order of `DramResult.stall_cycles`; see there."""
 
 _BATCH = {"dramsys": dramsys_batch, "modern": modern_batch, "ramulator": ramulator_batch}
@@ -67,13 +71,17 @@ class DramResult:
         n_ref: REF commands.
         n_forwarded: Reads answered out of the write buffer (`ramulator` only).
         n_coalesced: Writes merged into one that waits (`ramulator` only).
+        active_power_down_cycles: Cycles in power-down with a bank open, summed over ranks and
+            channels (`modern` only).
+        precharge_power_down_cycles: The same with all banks closed.
+        self_refresh_cycles: Cycles in self-refresh, summed over ranks and channels.
         energy: Parts of the energy in pJ.
-        stall_cycles: int64 `(n, 6)`: how many of the total memory cycles (summed over channels, to
+        stall_cycles: int64 `(n, 7)`: how many of the total memory cycles (summed over channels, to
             the last response) went to what, see `STALL_REASONS`. `command`: a command was issued.
             The others count cycles without one, by what held the next command back: `refresh` (the
             banks wait for one, or tRFC runs), `bank` (tRCD, tRP, tRAS, tRC, tRTP, tWR of its own
-            bank), `data_bus` (tCCD, tWTR, tRTW, tRTRS), `activation` (tRRD, tFAW), or `no_request`:
-            the buffers were empty.
+            bank), `data_bus` (tCCD, tWTR, tRTW, tRTRS), `activation` (tRRD, tFAW), `no_request`
+            (the buffers were empty), or `wake` (tCKE, tXP, tXS after power-down and self-refresh).
     """
 
     total_time_ns: FloatArray
@@ -95,6 +103,9 @@ class DramResult:
     n_ref: IntArray
     n_forwarded: IntArray
     n_coalesced: IntArray
+    active_power_down_cycles: IntArray
+    precharge_power_down_cycles: IntArray
+    self_refresh_cycles: IntArray
     energy: DramEnergy
     stall_cycles: IntArray
 
@@ -104,8 +115,8 @@ class CommandTrace:
     """DRAM commands in the order of issue, per channel; int64 arrays of one length.
 
     `row` and `column` are those of the request the command serves, -1 where it serves none;
-    rank-wide commands (PREA, REF) have -1 in `bankgroup` and `bank` too. Codes of `command` are
-    those of `COMMAND_NAMES`.
+    rank-wide commands (PREA, REF, SRE, SRX, PDE, PDX) have -1 in `bankgroup` and `bank`
+    too. Codes of `command` are those of `COMMAND_NAMES`.
     """
 
     cycle: IntArray
@@ -223,7 +234,8 @@ class DramSimulator:
             count = int(self._run_one(policy, _NO_LATENCY, _NO_COMMANDS, bounds)[c.O_COMMANDS])
             part = np.zeros((count, 5), np.int64)
             self._run_one(policy, _NO_LATENCY, part, bounds)
-            parts.append(part)
+            # Power-down is booked when it ends.
+            parts.append(part[np.argsort(part[:, 0], kind="stable")])
         commands = np.concatenate(parts)
         lengths = [part.shape[0] for part in parts]
         o = self.device.organisation
@@ -288,6 +300,9 @@ class DramSimulator:
             n_ref=outputs[:, c.O_REF].copy(),
             n_forwarded=outputs[:, c.O_FORWARDED].copy(),
             n_coalesced=outputs[:, c.O_COALESCED].copy(),
+            active_power_down_cycles=outputs[:, c.O_ACTIVE_DOWN].copy(),
+            precharge_power_down_cycles=outputs[:, c.O_PRECHARGE_DOWN].copy(),
+            self_refresh_cycles=outputs[:, c.O_SELF_REFRESH].copy(),
             energy=parts,
             stall_cycles=outputs[:, c.O_STALL : c.O_STALL + c.STALLS].copy(),
         )
