@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram import dramsys, ramulator
-from archgym.cost_models.dram.jit import compiled, inlined
+from archgym.cost_models.dram.jit import compiled, forget_stale_kernels, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import tail_size
+
+forget_stale_kernels(Path(__file__).parent)
 
 _dramsys = dramsys.simulate
 _modern = dramsys.simulate_modern

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numba
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+def forget_stale_kernels(folder: Path) -> None:
+    """Remove cached kernels that are older than a source file of the folder.
+
+    Numba notices a change of the file of a function, but not of the files of those it calls; a
+    working copy that is updated would go on with the old ones.
+    """
+    newest = max(path.stat().st_mtime for path in folder.glob("*.py"))
+    for path in (folder / "__pycache__").glob("*.nb[ci]"):
+        try:
+            if path.stat().st_mtime < newest:
+                path.unlink()
+        except (FileNotFoundError, PermissionError):
+            continue  # another process was first, or the installation is read-only
 
 
 def compiled(function: _Function) -> _Function:
