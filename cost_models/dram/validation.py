@@ -20,6 +20,7 @@ from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.devices import DramDevice, load_device
 from archgym.cost_models.dram.mapping import AddressMapping
 from archgym.cost_models.dram.policy import CONTROLLERS, IntArray, policy_row
+from archgym.cost_models.dram.power import energy
 from archgym.cost_models.dram.simulator import CommandTrace, DramResult, DramSimulator
 from archgym.cost_models.dram.trace import Trace
 from archgym.cost_models.dram.trace_formats import load_trace
@@ -31,6 +32,8 @@ _DRAMSYS4_TIME_STREAM = Target(median_error=0.015, p95_error=0.08, spearman=0.95
 _DRAMSYS4_POWER = Target(median_error=0.03, spearman=0.99)
 _DRAMSYS5_TIME = Target(median_error=0.01, max_error=0.03)
 _DRAMSYS5_POWER = Target(max_error=0.03)
+
+_DRAMSIM3_ENERGY = Target(max_error=0.03)
 
 _RAMULATOR = "Ramulator 2.1"
 # Configurations of the reference whose policy the `ramulator` controller has.
@@ -75,6 +78,7 @@ def validate(reference: Path) -> list[Check]:
     steps: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (
         ("archgym_dramsys4_ddr3.csv", _dramsys4),
         ("ramulator21_dramsim3.csv", _ramulator),
+        ("ramulator21_dramsim3.csv", _dramsim3),
         ("golden_latency_ramulator21_C1.csv.gz", _golden_latency),
         ("golden_latency_ramulator21_C2.csv.gz", _golden_latency),
         ("golden_cmds_ramulator21_C1_chase.csv.gz", _golden_commands),
@@ -165,6 +169,46 @@ def _ramulator(path: Path) -> Iterator[Check]:
                 for row, one, other in zip(part, mine, others, strict=True):
                     yield compare(check, row["trace"], metric, [one], [other], _EXACT)
             yield compare(check, "all", metric, mine, others, _EXACT)
+
+
+def _dramsim3(path: Path) -> Iterator[Check]:
+    """DRAMsim3's energies of commands, for the numbers of commands that it issued."""
+    counts = {c.O_ACT: "n_act", c.O_PRE: "n_act", c.O_RD: "n_rd", c.O_WR: "n_wr", c.O_REF: "n_ref"}
+    columns = {
+        "activate": "act_energy_pJ",
+        "read": "read_energy_pJ",
+        "write": "write_energy_pJ",
+        "refresh": "ref_energy_pJ",
+    }
+    rows = [
+        row
+        for row in _read(path, ("simulator", "config", *counts.values(), *columns.values()))
+        if row["simulator"] == "dramsim3"
+    ]
+    for device, part in (
+        (load_device("ddr4-2400-8gb-x8"), [row for row in rows if "_2400_" in row["config"]]),
+        (load_device("ddr4-3200-8gb-x8"), [row for row in rows if "_3200_" in row["config"]]),
+    ):
+        outputs = np.zeros((len(part), c.OUTPUTS), np.int64)
+        for cell, column in counts.items():
+            outputs[:, cell] = [int(row[column]) for row in part]
+        ours = energy(device, outputs, np.zeros(len(part), np.int64))
+        # DRAMsim3 counts an ACT and its PRE as one part.
+        parts = {name: getattr(ours, name) for name in columns}
+        parts["activate"] = ours.activate + ours.precharge
+        for name, column in columns.items():
+            theirs = np.array([float(row[column]) for row in part])
+            issued = theirs > 0
+            if issued.any():
+                yield compare(
+                    "DRAMsim3, equal command counts",
+                    device.name,
+                    f"{name} energy",
+                    parts[name][issued],
+                    theirs[issued],
+                    _DRAMSIM3_ENERGY,
+                    tolerance=0.5,
+                )
 
 
 def _figure(result: DramResult, metric: str, configuration: str) -> float:
