@@ -58,8 +58,11 @@ def test_ramulator_runs_and_commands(folder):
     name = "golden_latency_ramulator21_C1.csv.gz"
     slice_of(source / name, target / name, lambda row: row["trace"] == "mixed50_sat", 2000)
     checks = validate(target)
-    assert len({check.check for check in checks}) == 9
-    assert all(check.exact == 1.0 and check.passed for check in checks)
+    assert len({check.check for check in checks}) == 10
+    assert all(check.passed for check in checks)
+    # DRAMsim3's runs of DDR4-3200 have a tRFC of 360 ns, the preset has the standard's 350 ns.
+    unequal = {(check.subject, check.metric) for check in checks if check.exact != 1.0}
+    assert unequal == {("ddr4-3200-8gb-x8", "refresh energy")}
 
 
 def test_dramsys5_baseline(folder):
