@@ -65,6 +65,8 @@ validate: $(STAMPS)/core
 bench: $(STAMPS)/test
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/dram.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/agents.py
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/ddr5_curve.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-newest build dist *.egg-info

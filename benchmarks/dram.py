@@ -89,6 +89,22 @@ def print_designs(traces: list[Trace], device: DramDevice, n: int) -> None:
     print(f"  {'mean':24s} {np.mean(costs):6.2f}")
 
 
+def print_scaling(trace: Trace, device: DramDevice, n: int) -> None:
+    """Throughput of two threads over one, in wall-clock time of one batch of random designs."""
+    designs = random_designs(n, np.random.default_rng(0))
+    taken = {}
+    for threads in (1, 2):
+        simulator = DramSimulator(device, trace, threads=threads)
+        runs = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            simulator.run(designs)
+            runs.append(time.perf_counter() - begin)
+        taken[threads] = min(runs)
+    ratio = taken[1] / taken[2]
+    print(f"{device.name}, {trace.name}, {n} random designs: two threads {ratio:.2f} x one")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reference", type=Path, help="folder of reference figures")
@@ -105,6 +121,7 @@ def main() -> None:
         folder = options.reference / "dram" / "traces"
         shipped = [load_trace(path) for path in sorted(folder.glob("*.stl"))]
     print_designs(shipped, ddr3, options.designs)
+    print_scaling(load_workload("mixed-heavy"), ddr3, 8 * options.designs)
 
 
 if __name__ == "__main__":
