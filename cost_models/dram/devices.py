@@ -33,6 +33,8 @@ class DramOrganisation:
         devices_per_rank: Devices that make up a rank; their widths add up to the channel.
         burst_length: Beats per access.
         data_rate: Beats per memory clock (2: double data rate).
+        banks_per_refresh: Banks that one per-bank refresh takes (LPDDR5: 2, those half of the banks
+            apart).
     """
 
     channels: int
@@ -45,6 +47,7 @@ class DramOrganisation:
     devices_per_rank: int
     burst_length: int
     data_rate: int
+    banks_per_refresh: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class DramTiming:
 
     `_S` rules hold between bank groups, `_L` rules within one. `tRTW` is RD to WR within a rank,
     `tRTRS` the gap that the data bus needs between bursts of two ranks.
+
+    The last four are None where the device lacks them. `tRFCpb` is the cycle of a per-bank refresh,
+    `tRFCsb` that of a same-bank refresh (one bank of every group); without them the device has no
+    such refresh. `tRREFD` is from one of either to an ACT or a refresh of another bank,
+    `tPBR2PBR` from one to the next where that is more.
     """
 
     tCL: int
@@ -80,6 +88,10 @@ class DramTiming:
     tXPDLL: int
     tXS: int
     tXSDLL: int
+    tRFCpb: int | None = None
+    tRFCsb: int | None = None
+    tRREFD: int | None = None
+    tPBR2PBR: int | None = None
 
 
 @dataclass(frozen=True)
@@ -134,12 +146,14 @@ class DramDevice:
     def __post_init__(self) -> None:
         for section in (self.organisation, self.timing):
             for each in fields(section):
-                self._require_integer(f"{_SECTION[type(section)]}.{each.name}", section)
+                if getattr(section, each.name) is not None or each.default is not None:
+                    self._require_integer(f"{_SECTION[type(section)]}.{each.name}", section)
         for name, value in (("tCK_ps", self.tCK_ps), ("vdd_v", self.vdd_v)):
             if not value > 0:
                 raise ValueError(f"device {self.name!r}: {name} is {value}, must be positive")
         self._check_organisation()
         self._check_timing()
+        self._check_partial_refresh()
         self._check_currents()
         self._check_sources()
 
@@ -175,7 +189,7 @@ class DramDevice:
             )
 
     def _check_organisation(self) -> None:
-        for name in ("ranks", "bank_groups", "banks_per_group", "rows", "columns", "burst_length"):
+        for name in _POWERS_OF_TWO:
             value = getattr(self.organisation, name)
             if value & (value - 1):
                 raise ValueError(
@@ -223,6 +237,53 @@ class DramDevice:
                     f"device {self.name!r}: timing.{name} is {value}, must be at least {rule} = "
                     f"{least}"
                 )
+
+    def _check_partial_refresh(self) -> None:
+        """Refreshes of some banks take no longer than of all, and fit into tREFI one by one."""
+        o, t = self.organisation, self.timing
+        banks = o.bank_groups * o.banks_per_group
+        if o.banks_per_refresh > banks:
+            raise ValueError(
+                f"device {self.name!r}: organisation.banks_per_refresh is {o.banks_per_refresh}, "
+                f"must be at most the {banks} banks of a rank"
+            )
+        cycles = {"tRFCpb": t.tRFCpb, "tRFCsb": t.tRFCsb}
+        given = {name: value for name, value in cycles.items() if value is not None}
+        for name, value in (("tRREFD", t.tRREFD), ("tPBR2PBR", t.tPBR2PBR)):
+            if value is not None and not given:
+                raise ValueError(
+                    f"device {self.name!r}: timing.{name} is {value}, needs tRFCpb or tRFCsb"
+                )
+        if given and t.tRREFD is None:
+            raise ValueError(f"device {self.name!r}: timing.tRREFD is missing, {given} needs it")
+        gap = max(t.tRREFD or 0, t.tPBR2PBR or 0)
+        for name, value in given.items():
+            interval = t.tREFI // self.refresh_sets("SameBank" if name == "tRFCsb" else "PerBank")
+            for short, what, most in (
+                (name, "tRFC", t.tRFC),
+                ("tRREFD", name, value),
+                ("tPBR2PBR", name, value),
+                ("max(tRREFD, tPBR2PBR)", "the interval of its refreshes - 2", interval - 2),
+            ):
+                found = gap if short.startswith("max") else getattr(t, short)
+                if found is not None and found > most:
+                    raise ValueError(
+                        f"device {self.name!r}: timing.{short} is {found}, must be at most {what} "
+                        f"= {most}"
+                    )
+
+    def refresh_sets(self, mode: str) -> int:
+        """Refresh commands that take every bank of a rank once, so many per tREFI.
+
+        Bank b (counted through the bank groups) belongs to the set b modulo this number.
+
+        Args:
+            mode: `AllBank`, `PerBank` or `SameBank`.
+        """
+        o = self.organisation
+        if mode == "PerBank":
+            return o.bank_groups * o.banks_per_group // o.banks_per_refresh
+        return o.banks_per_group if mode == "SameBank" else 1
 
     def _check_currents(self) -> None:
         i = self.current_ma
@@ -324,6 +385,16 @@ class DramDevice:
         return np.array([o.ranks, o.bank_groups, o.banks_per_group], np.int64)
 
 
+_POWERS_OF_TWO = (
+    "ranks",
+    "bank_groups",
+    "banks_per_group",
+    "rows",
+    "columns",
+    "burst_length",
+    "banks_per_refresh",
+)
+
 _SECTION: dict[type, str] = {
     DramOrganisation: "organisation",
     DramTiming: "timing",
@@ -404,7 +475,11 @@ def _build(data: Any, where: str) -> DramDevice:
 def _fields(data: Any, section: type, where: str, prefix: str) -> dict[str, Any]:
     """Check that `data` is a mapping with the fields of `section`, all that have no default."""
     allowed = [each.name for each in fields(section)]
-    needed = [each.name for each in fields(section) if each.default_factory is MISSING]
+    needed = [
+        each.name
+        for each in fields(section)
+        if each.default is MISSING and each.default_factory is MISSING
+    ]
     if not isinstance(data, dict):
         raise ValueError(
             f"device file {where!r}: {prefix.rstrip('.') or 'the document'} must be a mapping with "

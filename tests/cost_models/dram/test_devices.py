@@ -51,6 +51,26 @@ def test_unknown_names_and_files(tmp_path):
         (lambda d: d["timing"].update(tCCD_S=3), "tCCD_S is 3, must be at least the burst"),
         (lambda d: d["timing"].pop("tRFC"), "field timing.tRFC is missing"),
         (lambda d: d["timing"].update(tRFCC=1), "unknown field timing.tRFCC; did you mean 'tRFC'"),
+        (lambda d: d["timing"].update(tRREFD=4), "tRREFD is 4, needs tRFCpb or tRFCsb"),
+        (lambda d: d["timing"].update(tRFCpb=40), "timing.tRREFD is missing, {'tRFCpb': 40} needs"),
+        (
+            lambda d: d["timing"].update(tRFCpb=89, tRREFD=4),
+            "timing.tRFCpb is 89, must be at most tRFC = 88",
+        ),
+        (
+            lambda d: d["timing"].update(tRFCsb=40, tRREFD=41),
+            "timing.tRREFD is 41, must be at most tRFCsb = 40",
+        ),
+        (
+            lambda d: d["timing"].update(tRFCpb=80, tRREFD=4, tPBR2PBR=80, tREFI=640),
+            "timing.max(tRREFD, tPBR2PBR) is 80, must be at most the interval of its refreshes - 2",
+        ),
+        (lambda d: d["timing"].update(tRFCpb=0, tRREFD=4), "timing.tRFCpb is 0, must be an int"),
+        (
+            lambda d: d["organisation"].update(banks_per_refresh=3),
+            "banks_per_refresh is 3, must be",
+        ),
+        (lambda d: d["organisation"].update(banks_per_refresh=16), "at most the 8 banks of a rank"),
         (lambda d: d["current_ma"].update(IDD0=10), "IDD0 is 10, must be at least IDD3N"),
         (lambda d: d.update(tCK_ps=0), "tCK_ps is 0, must be positive"),
         (lambda d: d.update(tCK_ps="fast"), "tCK_ps is 'fast', must be a number"),
@@ -77,6 +97,16 @@ def test_files_that_are_not_devices(tmp_path):
     path.write_text("[1, 2]")
     with pytest.raises(ValueError, match="the document must be a mapping"):
         load_device(path)
+
+
+def test_refreshes_of_some_banks():
+    assert (DDR3.timing.tRFCpb, DDR3.timing.tRREFD, DDR3.refresh_sets("AllBank")) == (None, None, 1)
+    ddr4 = load_device("ddr4-2400-8gb-x8")
+    assert (ddr4.refresh_sets("PerBank"), ddr4.refresh_sets("SameBank")) == (16, 4)
+    pairs = dataclasses.replace(ddr4.organisation, banks_per_refresh=2)
+    timing = dataclasses.replace(ddr4.timing, tRFCpb=200, tRREFD=8, tPBR2PBR=90)
+    device = dataclasses.replace(ddr4, organisation=pairs, timing=timing)
+    assert device.refresh_sets("PerBank") == 8
 
 
 def test_mapping_decodes_bit_fields():
