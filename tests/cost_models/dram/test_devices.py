@@ -1,8 +1,7 @@
-"""Device presets, user files, and the address mapping."""
+"""Device presets and user files."""
 
 import dataclasses
 
-import numpy as np
 import pytest
 import yaml
 
@@ -107,39 +106,3 @@ def test_refreshes_of_some_banks():
     timing = dataclasses.replace(ddr4.timing, tRFCpb=200, tRREFD=8, tPBR2PBR=90)
     device = dataclasses.replace(ddr4, organisation=pairs, timing=timing)
     assert device.refresh_sets("PerBank") == 8
-
-
-def test_mapping_decodes_bit_fields():
-    place = AddressMapping.parse(DDR3.mapping).decode(np.array([0x3B22EDC0]))
-    address = 0x3B22EDC0
-    assert place.column[0] == address >> 3 & 1023
-    assert place.bank[0] == address >> 13 & 7
-    assert place.row[0] == address >> 16
-    assert place.rank[0] == place.bankgroup[0] == place.channel[0] == 0
-
-
-def test_mapping_joins_split_fields():
-    mapping = AddressMapping.parse("row:2 bank:1 row:3 column:1")
-    place = mapping.decode(np.array([0b1011101]))
-    assert (place.row[0], place.bank[0], place.column[0]) == (0b10110, 1, 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("rwo:14", "did you mean 'row'"),
-        ("row", "must be field:bits"),
-        ("row:x", "must be field:bits"),
-    ],
-)
-def test_bad_mappings(text, message):
-    with pytest.raises(ValueError, match=message):
-        AddressMapping.parse(text)
-
-
-def test_mapping_must_fit_the_device():
-    with pytest.raises(ValueError, match="field row has 13 bits, must have 14 for 16384"):
-        AddressMapping.parse("row:13 bank:3 column:10 offset:3").check(DDR3)
-    two = dataclasses.replace(DDR3, organisation=dataclasses.replace(DDR3.organisation, ranks=2))
-    with pytest.raises(ValueError, match="field rank has 0 bits, must have 1 for 2"):
-        AddressMapping.parse(DDR3.mapping).check(two)
