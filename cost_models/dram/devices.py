@@ -1,4 +1,4 @@
-"""DRAM devices: organisation, timings and currents, as presets or read from a YAML file."""
+"""DRAM devices: organisation, timings and supply, as presets or read from a YAML file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from archgym.cost_models.dram import cells as c
+from archgym.cost_models.dram.supply import DramCurrents, DramEnergies, DramRail, check_supply
 
 _FOLDER = Path(__file__).parent / "devices"
 
@@ -95,23 +96,6 @@ class DramTiming:
 
 
 @dataclass(frozen=True)
-class DramCurrents:
-    """Supply currents of one device in mA, named as in the data sheets (JEDEC IDD conditions)."""
-
-    IDD0: float
-    IDD2N: float
-    IDD2P0: float
-    IDD2P1: float
-    IDD3N: float
-    IDD3P0: float
-    IDD3P1: float
-    IDD4R: float
-    IDD4W: float
-    IDD5: float
-    IDD6: float
-
-
-@dataclass(frozen=True)
 class DramDevice:
     """A DRAM device as the controller sees it.
 
@@ -122,11 +106,14 @@ class DramDevice:
         organisation: Storage layout.
         tCK_ps: Memory-clock period in picoseconds.
         timing: Constraints in memory-clock cycles.
-        current_ma: Currents of one device in mA.
-        vdd_v: Supply voltage in volts.
         mapping: Default address mapping, see `AddressMapping.parse`.
+        current_ma: Currents of one device from VDD in mA; None where `energy` stands.
+        vdd_v: VDD in volts; None where `energy` stands.
+        rails: Supplies beside VDD, by name.
+        energy: Energies of one device in the place of its currents.
         sources: Where single figures come from: text by section (`organisation`, `timing`,
-            `current_ma`, `tCK_ps`, `vdd_v`, `mapping`) or by field, as `timing.tRFC`.
+            `current_ma`, `rails`, `energy`, `tCK_ps`, `vdd_v`, `mapping`) or by field, as
+            `timing.tRFC`.
 
     Raises:
         ValueError: If a figure is impossible; the message names the field and the rule.
@@ -138,9 +125,11 @@ class DramDevice:
     organisation: DramOrganisation
     tCK_ps: int
     timing: DramTiming
-    current_ma: DramCurrents
-    vdd_v: float
     mapping: str
+    current_ma: DramCurrents | None = None
+    vdd_v: float | None = None
+    rails: Mapping[str, DramRail] = field(default_factory=dict)
+    energy: DramEnergies | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,13 +137,12 @@ class DramDevice:
             for each in fields(section):
                 if getattr(section, each.name) is not None or each.default is not None:
                     self._require_integer(f"{_SECTION[type(section)]}.{each.name}", section)
-        for name, value in (("tCK_ps", self.tCK_ps), ("vdd_v", self.vdd_v)):
-            if not value > 0:
-                raise ValueError(f"device {self.name!r}: {name} is {value}, must be positive")
+        if not self.tCK_ps > 0:
+            raise ValueError(f"device {self.name!r}: tCK_ps is {self.tCK_ps}, must be positive")
         self._check_organisation()
         self._check_timing()
         self._check_partial_refresh()
-        self._check_currents()
+        check_supply(self.name, self.current_ma, self.vdd_v, self.rails, self.energy)
         self._check_sources()
 
     def _check_sources(self) -> None:
@@ -285,28 +273,6 @@ class DramDevice:
             return o.bank_groups * o.banks_per_group // o.banks_per_refresh
         return o.banks_per_group if mode == "SameBank" else 1
 
-    def _check_currents(self) -> None:
-        i = self.current_ma
-        for each in fields(i):
-            value = getattr(i, each.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-                raise ValueError(
-                    f"device {self.name!r}: current_ma.{each.name} is {value!r}, must be a number "
-                    f"of at least 0"
-                )
-        for name, base in (
-            ("IDD0", "IDD3N"),
-            ("IDD4R", "IDD3N"),
-            ("IDD4W", "IDD3N"),
-            ("IDD5", "IDD3N"),
-            ("IDD3N", "IDD2N"),
-        ):
-            if getattr(i, name) < getattr(i, base):
-                raise ValueError(
-                    f"device {self.name!r}: current_ma.{name} is {getattr(i, name)}, must be at "
-                    f"least {base} = {getattr(i, base)}"
-                )
-
     @property
     def burst_cycles(self) -> int:
         """Memory-clock cycles of one burst on the data bus."""
@@ -399,12 +365,13 @@ _SECTION: dict[type, str] = {
     DramOrganisation: "organisation",
     DramTiming: "timing",
     DramCurrents: "current_ma",
+    DramEnergies: "energy",
 }
 
 
 def figure_names() -> tuple[str, ...]:
     """What `DramDevice.sources` may name: sections, and `section.field` for each field."""
-    names = ["tCK_ps", "vdd_v", "mapping"]
+    names = ["tCK_ps", "vdd_v", "mapping", "rails"]
     for section, title in _SECTION.items():
         names += [title, *(f"{title}.{each.name}" for each in fields(section))]
     return tuple(names)
@@ -453,23 +420,33 @@ def _one_line(error: Exception) -> str:
 
 def _build(data: Any, where: str) -> DramDevice:
     values = _fields(data, DramDevice, where, "")
-    for key, section in (
-        ("organisation", DramOrganisation),
-        ("timing", DramTiming),
-        ("current_ma", DramCurrents),
-    ):
-        values[key] = section(**_fields(values[key], section, where, f"{key}."))
+    for section, key in _SECTION.items():
+        if key in values:
+            values[key] = section(**_fields(values[key], section, where, f"{key}."))
+    values["rails"] = _rails(values.get("rails", {}), where)
     for key in ("name", "standard", "source", "mapping"):
         if not isinstance(values[key], str):
             raise ValueError(f"device file {where!r}: {key} is {values[key]!r}, must be text")
-    for key, kind in (("tCK_ps", int), ("vdd_v", (int, float))):
-        if isinstance(values[key], bool) or not isinstance(values[key], kind):
-            raise ValueError(f"device file {where!r}: {key} is {values[key]!r}, must be a number")
+    period = values["tCK_ps"]
+    if isinstance(period, bool) or not isinstance(period, int):
+        raise ValueError(f"device file {where!r}: tCK_ps is {period!r}, must be a number")
     if not isinstance(values.get("sources", {}), dict):
         raise ValueError(
             f"device file {where!r}: sources is {values['sources']!r}, must be a mapping"
         )
     return DramDevice(**values)
+
+
+def _rails(data: Any, where: str) -> dict[str, DramRail]:
+    if not isinstance(data, dict):
+        raise ValueError(f"device file {where!r}: rails is {data!r}, must be a mapping by name")
+    rails = {}
+    for name, entry in data.items():
+        path = f"rails.{name}."
+        values = _fields(entry, DramRail, where, path)
+        currents = _fields(values["current_ma"], DramCurrents, where, f"{path}current_ma.")
+        rails[str(name)] = DramRail(values["voltage_v"], DramCurrents(**currents))
+    return rails
 
 
 def _fields(data: Any, section: type, where: str, prefix: str) -> dict[str, Any]:

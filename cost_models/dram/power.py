@@ -17,21 +17,36 @@ energies are in pJ:
     power-down         IDD3P1 VDD x time in it with a bank open, IDD2P1 VDD x with all closed
     self-refresh       IDD6 VDD x time in it
 
-and a rank has `devices_per_rank` of them. n_PRE counts banks closed, by PRE, by the auto-precharge
-of RDA and WRA, or by PREA. Input/output and termination power is not part of it.
+added up over the device's supplies (VDD, and VPP or VDD1 where the device states them). A device
+that states energies in the place of currents gives these figures themselves, with precharge in
+activate. A rank has `devices_per_rank` devices. n_PRE counts banks closed, by PRE, by the
+auto-precharge of RDA and WRA, or by PREA. Input/output and termination power is not part of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.devices import DramDevice
+from archgym.cost_models.dram.supply import DramCurrents
 
 FloatArray = NDArray[np.float64]
+
+_COUNTED = (
+    c.O_ACT,
+    c.O_PRE,
+    c.O_RD,
+    c.O_WR,
+    c.O_REF,
+    c.O_ACTIVE,
+    c.O_ACTIVE_DOWN,
+    c.O_PRECHARGE_DOWN,
+    c.O_SELF_REFRESH,
+)
 
 
 @dataclass(frozen=True)
@@ -51,17 +66,81 @@ class DramEnergy:
     @property
     def total(self) -> FloatArray:
         """Sum of the parts, pJ."""
-        return (
-            self.activate
-            + self.precharge
-            + self.read
-            + self.write
-            + self.refresh
-            + self.active_standby
-            + self.precharge_standby
-            + self.power_down
-            + self.self_refresh
-        )
+        parts: list[FloatArray] = [getattr(self, each.name) for each in fields(self)]
+        # In this order whatever the number of designs; a reduction of NumPy's may pair.
+        return sum(parts[1:], start=parts[0])
+
+
+@dataclass(frozen=True)
+class RankEnergy:
+    """What the devices of one rank take: pJ per command, and pJ per memory cycle in a state."""
+
+    activate: float
+    precharge: float
+    read: float
+    write: float
+    refresh: float
+    active_standby: float
+    precharge_standby: float
+    active_power_down: float
+    precharge_power_down: float
+    self_refresh: float
+
+
+def rank_energy(device: DramDevice) -> RankEnergy:
+    """Reduce what a device states, currents of its supplies or energies, to one form.
+
+    Args:
+        device: The device.
+
+    Returns:
+        Energies of one rank, beyond standby where they are of commands.
+    """
+    count = device.organisation.devices_per_rank
+    e = device.energy
+    if e is None:
+        supplies = [(device.vdd_v, device.current_ma)]
+        supplies += [(rail.voltage_v, rail.current_ma) for rail in device.rails.values()]
+        parts = [
+            _of_currents(device, currents, voltage * device.tCK_ps / 1000.0 * count)
+            for voltage, currents in supplies
+            if voltage is not None and currents is not None
+        ]
+        return RankEnergy(*(sum(column) for column in zip(*parts, strict=True)))
+    cycle_ns = device.tCK_ps / 1000.0
+    bits = device.organisation.device_width_bits * device.organisation.burst_length
+    per_device = RankEnergy(
+        activate=e.activate_pj,
+        precharge=0.0,
+        read=e.read_pj_per_bit * bits,
+        write=e.write_pj_per_bit * bits,
+        refresh=e.refresh_pj,
+        active_standby=e.active_standby_mw * cycle_ns,
+        precharge_standby=e.precharge_standby_mw * cycle_ns,
+        active_power_down=e.active_power_down_mw * cycle_ns,
+        precharge_power_down=e.precharge_power_down_mw * cycle_ns,
+        self_refresh=e.self_refresh_mw * cycle_ns,
+    )
+    return RankEnergy(*(count * getattr(per_device, f.name) for f in fields(per_device)))
+
+
+def _of_currents(device: DramDevice, i: DramCurrents, pj: float) -> tuple[float, ...]:
+    """Figures of one supply in the order of `RankEnergy`; `pj` is of 1 mA in one cycle."""
+    t = device.timing
+    burst = float(device.burst_cycles)
+    charges = (
+        (i.IDD0 - i.IDD3N) * t.tRAS,
+        (i.IDD0 - i.IDD2N) * (t.tRC - t.tRAS),
+        (i.IDD4R - i.IDD3N) * burst,
+        (i.IDD4W - i.IDD3N) * burst,
+        (i.IDD5 - i.IDD3N) * t.tRFC,
+        i.IDD3N,
+        i.IDD2N,
+        i.IDD3P1,
+        i.IDD2P1,
+        i.IDD6,
+    )
+    return tuple(charge * pj for charge in charges)
 
 
 def energy(device: DramDevice, outputs: NDArray[np.int64], cycles: NDArray[np.int64]) -> DramEnergy:
@@ -75,30 +154,20 @@ def energy(device: DramDevice, outputs: NDArray[np.int64], cycles: NDArray[np.in
     Returns:
         Parts in pJ, arrays `(n,)`.
     """
-    i = device.current_ma
-    t = device.timing
+    per = rank_energy(device)
     o = device.organisation
-    pj = device.vdd_v * device.tCK_ps / 1000.0 * o.devices_per_rank
-    burst = float(device.burst_cycles)
-
-    def part(column: int, current: float, duration: float) -> FloatArray:
-        product: FloatArray = outputs[:, column].astype(np.float64) * (current * duration * pj)
-        return product
-
-    rank_cycles = cycles * (o.ranks * o.channels)
-    active = outputs[:, c.O_ACTIVE]
-    active_down = outputs[:, c.O_ACTIVE_DOWN]
-    precharge_down = outputs[:, c.O_PRECHARGE_DOWN]
-    idle = rank_cycles - active - precharge_down - outputs[:, c.O_SELF_REFRESH]
-    down_pj = part(c.O_ACTIVE_DOWN, i.IDD3P1, 1.0) + part(c.O_PRECHARGE_DOWN, i.IDD2P1, 1.0)
+    count = {cell: outputs[:, cell].astype(np.float64) for cell in _COUNTED}
+    rank_cycles = (cycles * (o.ranks * o.channels)).astype(np.float64)
+    active, active_down = count[c.O_ACTIVE], count[c.O_ACTIVE_DOWN]
+    down, asleep = count[c.O_PRECHARGE_DOWN], count[c.O_SELF_REFRESH]
     return DramEnergy(
-        activate=part(c.O_ACT, i.IDD0 - i.IDD3N, t.tRAS),
-        precharge=part(c.O_PRE, i.IDD0 - i.IDD2N, t.tRC - t.tRAS),
-        read=part(c.O_RD, i.IDD4R - i.IDD3N, burst),
-        write=part(c.O_WR, i.IDD4W - i.IDD3N, burst),
-        refresh=part(c.O_REF, i.IDD5 - i.IDD3N, t.tRFC),
-        active_standby=(active - active_down).astype(np.float64) * (i.IDD3N * pj),
-        precharge_standby=idle.astype(np.float64) * (i.IDD2N * pj),
-        power_down=down_pj,
-        self_refresh=part(c.O_SELF_REFRESH, i.IDD6, 1.0),
+        activate=count[c.O_ACT] * per.activate,
+        precharge=count[c.O_PRE] * per.precharge,
+        read=count[c.O_RD] * per.read,
+        write=count[c.O_WR] * per.write,
+        refresh=count[c.O_REF] * per.refresh,
+        active_standby=(active - active_down) * per.active_standby,
+        precharge_standby=(rank_cycles - active - down - asleep) * per.precharge_standby,
+        power_down=active_down * per.active_power_down + down * per.precharge_power_down,
+        self_refresh=asleep * per.self_refresh,
     )

@@ -9,6 +9,17 @@ from archgym.cost_models.dram import AddressMapping, device_names, load_device
 from archgym.cost_models.dram import devices as module
 
 DDR3 = load_device("ddr3-1600-1gb-x8")
+ENERGY = {
+    "activate_pj": 900.0,
+    "read_pj_per_bit": 3.5,
+    "write_pj_per_bit": 3.0,
+    "refresh_pj": 20000.0,
+    "active_standby_mw": 60.0,
+    "precharge_standby_mw": 50.0,
+    "active_power_down_mw": 40.0,
+    "precharge_power_down_mw": 30.0,
+    "self_refresh_mw": 20.0,
+}
 
 
 @pytest.mark.parametrize("name", device_names())
@@ -71,6 +82,12 @@ def test_unknown_names_and_files(tmp_path):
         ),
         (lambda d: d["organisation"].update(banks_per_refresh=16), "at most the 8 banks of a rank"),
         (lambda d: d["current_ma"].update(IDD0=10), "IDD0 is 10, must be at least IDD3N"),
+        (lambda d: d["current_ma"].update(IDD0="a"), "current_ma.IDD0 is 'a', must be a number"),
+        (lambda d: d.pop("vdd_v"), "vdd_v is missing, without it energy must stand"),
+        (lambda d: d.update(vdd_v=0), "vdd_v is 0, must be a positive number"),
+        (lambda d: d.update(rails={"VPP": {"voltage_v": 2.5}}), "rails.VPP.current_ma is missing"),
+        (lambda d: d.update(rails=[]), "rails is [], must be a mapping by name"),
+        (lambda d: d.update(energy=ENERGY), "energy stands in the place of current_ma"),
         (lambda d: d.update(tCK_ps=0), "tCK_ps is 0, must be positive"),
         (lambda d: d.update(tCK_ps="fast"), "tCK_ps is 'fast', must be a number"),
         (lambda d: d.update(timing=[1]), "timing must be a mapping"),
