@@ -130,6 +130,9 @@ def _told(told: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if told["max_outstanding_reads"]:
         rows.append(("outstanding", f"at most {told['max_outstanding_reads']} reads"))
+    if len(told["source_requests"]) > 1:
+        shares = [f"{n / count:.1%} of {s}" for s, n in enumerate(told["source_requests"])]
+        rows.append(("sources", f"{len(shares)}: {', '.join(shares)}"))
     return rows
 
 

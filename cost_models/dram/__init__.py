@@ -6,6 +6,7 @@
 
 from archgym.cost_models.dram.devices import DramDevice, device_names, load_device
 from archgym.cost_models.dram.mapping import AddressMapping
+from archgym.cost_models.dram.merge import merge_traces
 from archgym.cost_models.dram.policy import CONTROLLERS, PolicyField, as_policies, policy_row
 from archgym.cost_models.dram.power import DramEnergy
 from archgym.cost_models.dram.simulator import (
@@ -34,5 +35,6 @@ __all__ = [
     "device_names",
     "load_device",
     "load_workload",
+    "merge_traces",
     "policy_row",
 ]

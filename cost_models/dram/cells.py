@@ -23,6 +23,9 @@ MOST_GROUPS: Final = 128
 MOST_BANKS: Final = 1024
 """Most ranks, bank groups and banks of a channel."""
 
+MOST_SOURCES: Final = 64
+"""Most sources of the requests of a trace."""
+
 # Commands. The two low bits are the timing class, whose shared limits the command obeys.
 ACT: Final = 0
 RD: Final = 1

@@ -1,17 +1,20 @@
 """The memory request trace: what a DRAM controller is asked to serve, and when.
 
-A `Trace` is three arrays of one length: arrival time, direction and byte address. Arrival times
-count cycles of the trace's own clock, so that one trace means the same moments to devices of every
-speed; a trace without a clock of its own counts cycles of whatever device serves it.
+A `Trace` is three arrays of one length: arrival time, direction and byte address; where several
+programs share the memory, a fourth says which of them asks. Arrival times count cycles of the
+trace's own clock, so that one trace means the same moments to devices of every speed; a trace
+without a clock of its own counts cycles of whatever device serves it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from archgym.cost_models.dram.cells import MOST_SOURCES
 
 LINE_BYTES = 64
 """Bytes of one request: a cache line, and one burst of a 64-bit channel at burst length 8."""
@@ -21,6 +24,8 @@ REGION_BYTES = 8192
 
 LOCALITY_WINDOW = 16
 """Earlier requests that the windowed row locality looks back at: half of a usual request queue."""
+
+_INT64_MAX = int(np.iinfo(np.int64).max)
 
 # A request per 10 ns is 6.4 GB/s: half of what a DDR3-1600 channel can carry.
 _HALF_INTENSITY_PER_US = 100.0
@@ -40,11 +45,14 @@ class Trace:
             the simulated device's memory clock.
         name: What messages and reports call the trace.
         max_outstanding_reads: Most reads that may wait for data at once (1: a pointer chase, where
-            each address comes out of the read before), or None for an open loop of arrivals.
+            each address comes out of the read before), or None for an open loop of arrivals. The
+            limit holds for all sources together.
+        source: int64 array `(n,)`, the program or core that each request comes from, 0 to 63, or
+            None: all come from source 0.
 
     Raises:
         ValueError: If an array has a wrong shape or type, a time goes back, or a number is
-            negative.
+            negative or too large.
     """
 
     cycle: NDArray[np.int64]
@@ -53,10 +61,13 @@ class Trace:
     clock_ps: int | None = None
     name: str = "trace"
     max_outstanding_reads: int | None = None
+    source: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         for field in ("cycle", "address"):
-            object.__setattr__(self, field, self._integers(field))
+            object.__setattr__(self, field, self._integers(field, _INT64_MAX))
+        if self.source is not None:
+            object.__setattr__(self, "source", self._integers("source", MOST_SOURCES - 1))
         writes = np.asarray(self.is_write)
         if writes.dtype != np.bool_ or writes.ndim != 1:
             raise ValueError(
@@ -64,11 +75,14 @@ class Trace:
                 f"got {writes.dtype} of shape {writes.shape}"
             )
         object.__setattr__(self, "is_write", _read_only(writes))
-        lengths = (self.cycle.size, self.is_write.size, self.address.size)
-        if len(set(lengths)) != 1:
+        lengths = {"cycle": self.cycle.size, "is_write": writes.size, "address": self.address.size}
+        if self.source is not None:
+            lengths["source"] = self.source.size
+        if len(set(lengths.values())) != 1:
+            *names, last = lengths
             raise ValueError(
-                f"trace {self.name!r}: cycle, is_write and address must have one length, "
-                f"got {lengths}"
+                f"trace {self.name!r}: {', '.join(names)} and {last} must have one length, "
+                f"got {tuple(lengths.values())}"
             )
         back = np.flatnonzero(np.diff(self.cycle) < 0)
         if back.size:
@@ -85,18 +99,19 @@ class Trace:
                     f"got {value!r}"
                 )
 
-    def _integers(self, field: str) -> NDArray[np.int64]:
-        """The field as a read-only int64 vector; refuses what does not fit."""
+    def _integers(self, field: str, most: int) -> NDArray[np.int64]:
+        """The field as a read-only int64 vector of 0 to `most`; refuses what does not fit."""
         values = np.asarray(getattr(self, field))
         if values.ndim != 1 or not (np.issubdtype(values.dtype, np.integer) or values.size == 0):
             raise ValueError(
                 f"trace {self.name!r}: {field} must be a one-dimensional integer array, "
                 f"got {values.dtype} of shape {values.shape}"
             )
-        if values.size and (values.min() < 0 or values.max() > np.iinfo(np.int64).max):
-            index = int(np.flatnonzero((values < 0) | (values > np.iinfo(np.int64).max))[0])
+        if values.size and (values.min() < 0 or values.max() > most):
+            index = int(np.flatnonzero((values < 0) | (values > most))[0])
+            limit = "2^63-1" if most == _INT64_MAX else str(most)
             raise ValueError(
-                f"trace {self.name!r}: {field} must lie in 0..2^63-1, "
+                f"trace {self.name!r}: {field} must lie in 0..{limit}, "
                 f"got {values[index]} at request {index}"
             )
         return _read_only(values.astype(np.int64, copy=False))
@@ -104,7 +119,7 @@ class Trace:
     def __reduce__(self) -> tuple[Any, ...]:
         # Unpickled arrays are writable: going through the constructor seals them again.
         fields = (self.cycle, self.is_write, self.address, self.clock_ps, self.name)
-        return Trace, (*fields, self.max_outstanding_reads)
+        return Trace, (*fields, self.max_outstanding_reads, self.source)
 
     @property
     def n_requests(self) -> int:
@@ -115,6 +130,32 @@ class Trace:
     def n_reads(self) -> int:
         """Number of reads."""
         return self.n_requests - int(np.count_nonzero(self.is_write))
+
+    @property
+    def n_sources(self) -> int:
+        """Number of sources: one more than the largest id, at least 1."""
+        return 1 + (int(self.source.max()) if self.source is not None and self.n_requests else 0)
+
+    def of_source(self, source: int) -> Trace:
+        """The requests of one source, at their times, as a trace that has no other.
+
+        Raises:
+            ValueError: If the trace has no such source.
+        """
+        if not 0 <= source < self.n_sources:
+            raise ValueError(
+                f"trace {self.name!r}: source must lie in 0..{self.n_sources - 1}, got {source}"
+            )
+        if self.source is None:
+            return self
+        own = self.source == source
+        return replace(
+            self,
+            cycle=self.cycle[own],
+            is_write=self.is_write[own],
+            address=self.address[own],
+            source=None,
+        )
 
     @property
     def read_fraction(self) -> float:

@@ -15,22 +15,27 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from archgym.cost_models.dram.cells import MOST_SOURCES
 from archgym.cost_models.dram.trace import LINE_BYTES, Trace
 
 BLOCK_BYTES = 4 << 20
 """Bytes of text read and parsed at a time."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_INT64_MAX = np.iinfo(np.int64).max
-_CSV_HEADER = re.compile(rb"[ \t]*cycle[ \t]*,[ \t]*rw[ \t]*,[ \t]*addr[ \t]*\r?", re.IGNORECASE)
+_INT64_MAX = int(np.iinfo(np.int64).max)
+_CSV_HEADER = re.compile(
+    rb"[ \t]*cycle[ \t]*,[ \t]*rw[ \t]*,[ \t]*addr[ \t]*(?P<source>,[ \t]*source[ \t]*)?\r?",
+    re.IGNORECASE,
+)
+_CSV_HEADERS = "'cycle,rw,addr' or 'cycle,rw,addr,source'"
 _CSV_NOTE = re.compile(r"(clock_ps|max_outstanding_reads)=(\d+)")
 
 
@@ -43,8 +48,8 @@ class TraceFormat:
         suffixes: File name endings, before `.gz`, that select it.
         expected: A well-formed line in words, for messages.
         line: Pattern of a whole request line with the groups `time` (absent: every request arrives
-            at time 0), `write` or `read` (one of them is set), `addr`, and `length` where the
-            format has it.
+            at time 0), `write` or `read` (one of them is set), `addr`, and `length` and `source`
+            where the format has them.
         hex_only: True if addresses are hexadecimal with or without a leading 0x.
     """
 
@@ -97,6 +102,13 @@ _FORMATS = (
 FORMATS: dict[str, TraceFormat] = {each.name: each for each in _FORMATS}
 """The formats that `load_trace` reads, by name."""
 
+_CSV_WITH_SOURCES = replace(
+    FORMATS["csv"],
+    expected="'cycle,R|W,address,source' such as '120,R,0x4c0,1', after the header "
+    "'cycle,rw,addr,source'",
+    line=rf"{FORMATS['csv'].line}[ \t]*,[ \t]*(?P<source>[0-9]{{1,20}})",
+)
+
 
 def load_trace(
     path: str | os.PathLike[str], *, clock_ps: int | None = None, format: str | None = None
@@ -121,19 +133,26 @@ def load_trace(
     """
     with open_trace(path, clock_ps=clock_ps, format=format) as opened:
         parts = list(opened.chunks)
-    cycle, is_write, address = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return Trace(
-        cycle=cycle,
-        is_write=is_write,
-        address=address,
+        cycle=np.concatenate([part.cycle for part in parts]),
+        is_write=np.concatenate([part.is_write for part in parts]),
+        address=np.concatenate([part.address for part in parts]),
+        source=np.concatenate([part.source for part in parts if part.source is not None])
+        if opened.has_sources
+        else None,
         clock_ps=opened.clock_ps,
         name=opened.name,
         max_outstanding_reads=opened.max_outstanding_reads,
     )
 
 
-Columns = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]
-"""Times, directions and addresses of consecutive requests, arrays of one length."""
+class Columns(NamedTuple):
+    """Consecutive requests: arrays of one length, see `Trace`; `source` None where it has none."""
+
+    cycle: NDArray[np.int64]
+    is_write: NDArray[np.bool_]
+    address: NDArray[np.int64]
+    source: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +165,7 @@ class OpenTrace:
         compressed: True for a gzip file.
         clock_ps: As in `Trace`.
         max_outstanding_reads: As in `Trace`.
+        has_sources: Whether the file says which source each request comes from.
         chunks: Requests in order, once; at least one chunk, which may be empty.
         raw: The file itself, whose position tells how far the reading is.
     """
@@ -155,6 +175,7 @@ class OpenTrace:
     compressed: bool
     clock_ps: int | None
     max_outstanding_reads: int | None
+    has_sources: bool
     chunks: Iterator[Columns]
     raw: BinaryIO
 
@@ -192,15 +213,19 @@ def open_trace(
             first = next(blocks, b"")
             chosen = _choose_format(first, path, format)
             notes: dict[str, int] = {}
-            parser = _LineParser(path, chosen)
+            next_line = 1
             if chosen.name == "csv":
-                first, parser.next_line, notes = _strip_csv_header(first, path)
+                header = _strip_csv_header(first, path)
+                first, next_line, notes = header.rest, header.next_line, header.notes
+                chosen = _CSV_WITH_SOURCES if header.has_sources else chosen
+            parser = _LineParser(path, chosen, next_line)
             yield OpenTrace(
                 path=path,
                 format=chosen.name,
                 compressed=compressed,
                 clock_ps=notes.get("clock_ps") if clock_ps is None else clock_ps,
                 max_outstanding_reads=notes.get("max_outstanding_reads"),
+                has_sources="source" in parser.column,
                 chunks=_parsed(parser, itertools.chain([first], blocks)),
                 raw=raw,
             )
@@ -226,13 +251,9 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     require_csv(path)
-    notes = {"clock_ps": trace.clock_ps, "max_outstanding_reads": trace.max_outstanding_reads}
-    note = " ".join(f"{key}={value}" for key, value in notes.items() if value is not None)
-    rows = zip(trace.cycle.tolist(), trace.is_write.tolist(), trace.address.tolist(), strict=True)
-    lines = [f"# {note}"] if note else []
-    lines.append("cycle,rw,addr")
-    lines += [f"{cycle},{'W' if write else 'R'},{address}" for cycle, write, address in rows]
-    data = ("\n".join(lines) + "\n").encode()
+    columns = Columns(trace.cycle, trace.is_write, trace.address, trace.source)
+    has_sources = trace.source is not None
+    data = csv_head(trace.clock_ps, trace.max_outstanding_reads, has_sources) + csv_rows(columns)
     if path.suffix == ".gz":
         data = gzip.compress(data, compresslevel=9, mtime=0)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -248,6 +269,24 @@ def require_csv(path: Path) -> None:
     """Raise ValueError unless `save_trace` writes files of this name."""
     if not path.name.endswith((".csv", ".csv.gz")):
         raise ValueError(f"path must end in .csv or .csv.gz, got {str(path)!r}")
+
+
+def csv_head(clock_ps: int | None, max_outstanding_reads: int | None, has_sources: bool) -> bytes:
+    """The first lines of a CSV trace: what the columns cannot hold, and their names."""
+    notes = {"clock_ps": clock_ps, "max_outstanding_reads": max_outstanding_reads}
+    note = " ".join(f"{key}={value}" for key, value in notes.items() if value is not None)
+    header = "cycle,rw,addr,source\n" if has_sources else "cycle,rw,addr\n"
+    return ((f"# {note}\n" if note else "") + header).encode()
+
+
+def csv_rows(columns: Columns) -> bytes:
+    """Requests as lines of a CSV trace."""
+    times, writes, places = (column.tolist() for column in columns[:3])
+    rows = zip(times, writes, places, strict=True)
+    lines = [f"{time},{'W' if write else 'R'},{place}" for time, write, place in rows]
+    if columns.source is not None:
+        lines = [f"{line},{s}" for line, s in zip(lines, columns.source.tolist(), strict=True)]
+    return "".join([f"{line}\n" for line in lines]).encode()
 
 
 def _parsed(parser: _LineParser, blocks: Iterator[bytes]) -> Iterator[Columns]:
@@ -319,38 +358,47 @@ def _choose_format(head: bytes, path: Path, format: str | None) -> TraceFormat:
     )
 
 
-def _strip_csv_header(block: bytes, path: Path) -> tuple[bytes, int, dict[str, int]]:
-    """The block after the CSV header, the number of its first line, and the notes before."""
+class _CsvHeader(NamedTuple):
+    """What the header of a CSV file says, and the block after it."""
+
+    rest: bytes
+    next_line: int
+    notes: dict[str, int]
+    has_sources: bool
+
+
+def _strip_csv_header(block: bytes, path: Path) -> _CsvHeader:
+    """Take the CSV header and the notes before it off the first block."""
     notes: dict[str, int] = {}
     number = 0
     while block:
         number += 1
         line, _, block = block.partition(b"\n")
-        if _CSV_HEADER.fullmatch(line):
-            return block, number + 1, notes
+        if header := _CSV_HEADER.fullmatch(line):
+            return _CsvHeader(block, number + 1, notes, header["source"] is not None)
         if line.lstrip().startswith(b"#"):
             found = _CSV_NOTE.findall(line.decode("utf-8", "replace"))
             notes.update((key, int(value)) for key, value in found)
         elif line.strip():
             raise ValueError(
-                f"{path}, line {number}: {_shown(line)}; expected the header 'cycle,rw,addr'"
+                f"{path}, line {number}: {_shown(line)}; expected the header {_CSV_HEADERS}"
             )
-    raise ValueError(f"{path}: expected the header 'cycle,rw,addr', found none")
+    raise ValueError(f"{path}: expected the header {_CSV_HEADERS}, found none")
 
 
 class _LineParser:
     """Parses blocks of whole lines in turn, and knows where in the file it stands."""
 
-    def __init__(self, path: Path, chosen: TraceFormat) -> None:
+    def __init__(self, path: Path, chosen: TraceFormat, next_line: int) -> None:
         self.path = path
         self.format = chosen
         self.pattern = chosen.pattern()
         self.column = {key: index - 1 for key, index in self.pattern.groupindex.items()}
-        self.next_line = 1
+        self.next_line = next_line
         self.last_time = 0
 
     def parse(self, block: bytes) -> Columns:
-        """Times, directions and addresses of the requests in a block."""
+        """The requests in a block."""
         text = block.removesuffix(b"\n")
         found = self.pattern.findall(text)
         if len(found) != text.count(b"\n") + 1:
@@ -369,11 +417,21 @@ class _LineParser:
             [int(row[column["time"]]) for _, row in hits] if "time" in column else [0] * len(hits)
         )
         is_write = [row[column["write"]] != b"" for _, row in hits]
-        self._check_range("address", lines, address)
-        self._check_range("time", lines, time)
+        source = None
+        if "source" in column:
+            sources = [int(row[column["source"]]) for _, row in hits]
+            self._check_range("source", lines, sources, MOST_SOURCES - 1)
+            source = np.array(sources, np.int64)
+        self._check_range("address", lines, address, _INT64_MAX)
+        self._check_range("time", lines, time, _INT64_MAX)
         self._check_order(lines, time)
         self.next_line += block.count(b"\n")
-        return np.array(time, np.int64), np.array(is_write, np.bool_), np.array(address, np.int64)
+        return Columns(
+            np.array(time, np.int64),
+            np.array(is_write, np.bool_),
+            np.array(address, np.int64),
+            source,
+        )
 
     def _raise_malformed(self, text: bytes) -> NoReturn:
         """Find the first line that the pattern refuses and say so."""
@@ -395,12 +453,11 @@ class _LineParser:
                     f"expected 1 to {LINE_BYTES}"
                 )
 
-    def _check_range(self, what: str, lines: list[int], values: list[int]) -> None:
-        if max(values, default=0) > _INT64_MAX:
-            line, value = next(
-                pair for pair in zip(lines, values, strict=True) if pair[1] > _INT64_MAX
-            )
-            raise ValueError(f"{self.path}, line {line}: {what} {value} is above 2^63-1")
+    def _check_range(self, what: str, lines: list[int], values: list[int], most: int) -> None:
+        if max(values, default=0) > most:
+            line, value = next(pair for pair in zip(lines, values, strict=True) if pair[1] > most)
+            limit = "2^63-1" if most == _INT64_MAX else str(most)
+            raise ValueError(f"{self.path}, line {line}: {what} {value} is above {limit}")
 
     def _check_order(self, lines: list[int], times: list[int]) -> None:
         before = self.last_time

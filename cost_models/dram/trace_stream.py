@@ -14,12 +14,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from archgym.cost_models.dram.cells import MOST_SOURCES
 from archgym.cost_models.dram.distinct import STANDARD_ERROR, DistinctCounter
 from archgym.cost_models.dram.trace import LINE_BYTES, LOCALITY_WINDOW, REGION_BYTES
 from archgym.cost_models.dram.trace_formats import (
     FORMATS,
     Columns,
     OpenTrace,
+    csv_head,
+    csv_rows,
     format_of_name,
     known_format,
     open_trace,
@@ -28,7 +31,7 @@ from archgym.cost_models.dram.trace_formats import (
 Listener = Callable[[int, int, int], None]
 """Called after each chunk with bytes of the file read, bytes in all, and requests so far."""
 
-_INT64_MAX = np.iinfo(np.int64).max
+_INT64_MAX = int(np.iinfo(np.int64).max)
 _GZIP_LEVEL = 6
 
 
@@ -48,12 +51,13 @@ class TraceStatistics:
         self._same_region = 0
         self._near_region = 0
         self._lines = DistinctCounter()
+        self._of_source = np.zeros(MOST_SOURCES, np.int64)
         # The last requests of the chunks before: what the first of the next are compared with.
         self._recent = np.empty(0, np.int64)
 
     def add(self, columns: Columns) -> None:
         """Account for the next chunk of requests."""
-        cycle, is_write, address = columns
+        cycle, is_write, address, source = columns
         if not cycle.size:
             return
         line = address // LINE_BYTES
@@ -65,6 +69,10 @@ class TraceStatistics:
         self._gap_squares += float(np.sum(np.square(gaps.astype(np.float64))))
         self._add_locality(line)
         self._lines.add(line)
+        if source is not None:
+            self._of_source += np.bincount(source, minlength=MOST_SOURCES)
+        else:
+            self._of_source[0] += cycle.size
         self.requests += cycle.size
         self.reads += cycle.size - int(np.count_nonzero(is_write))
         self.last_cycle = int(cycle[-1])
@@ -117,6 +125,7 @@ class TraceStatistics:
             "sequential_fraction": self._sequential / pairs,
             "row_locality": self._same_region / pairs,
             "row_locality_window": self._near_region / pairs,
+            "source_requests": np.trim_zeros(self._of_source, "b").tolist(),
         }
 
     def _burstiness(self, pairs: int, cycles: int) -> float:
@@ -146,6 +155,7 @@ def trace_info(
         Facts of the file (`format`, `compressed`, `file_bytes`, `max_outstanding_reads`) and those
         of `TraceStatistics.to_dict`. The footprint is exact up to 2^20 distinct lines, beyond
         that an estimate; `footprint_standard_error` is its relative standard error.
+        `source_requests` counts the requests of source 0, 1 ...
 
     Raises:
         ValueError: As `load_trace`.
@@ -230,16 +240,18 @@ def convert_trace(
             )
         written_clock = opened.clock_ps if clock_ps is None else clock_ps
         with _replacing(path) as write:
-            write(_head(chosen, written_clock, opened.max_outstanding_reads))
-            for cycle, is_write, address in _watched(opened, listener):
-                times = _rescaled(cycle, opened.clock_ps, written_clock, opened.path)
+            if chosen == "csv":
+                limit = opened.max_outstanding_reads
+                write(csv_head(written_clock, limit, opened.has_sources))
+            for columns in _watched(opened, listener):
+                times = _rescaled(columns.cycle, opened.clock_ps, written_clock, opened.path)
                 if chosen == "ramulator" and not drop_times and times.size and times[-1] > 0:
                     raise ValueError(
                         f"{path}: format ramulator holds no times, and {opened.path} has some; "
                         f"give drop_times to leave them out"
                     )
-                write(_rows(chosen, times, is_write, address))
-                requests += cycle.size
+                write(_rows(chosen, columns._replace(cycle=times)))
+                requests += times.size
     return Conversion(requests, chosen, written_clock, _lost(chosen, opened, written_clock))
 
 
@@ -314,21 +326,12 @@ def _rescaled(
     return scaled
 
 
-def _head(format: str, clock_ps: int | None, max_outstanding_reads: int | None) -> bytes:
-    if format != "csv":
-        return b""
-    notes = {"clock_ps": clock_ps, "max_outstanding_reads": max_outstanding_reads}
-    note = " ".join(f"{key}={value}" for key, value in notes.items() if value is not None)
-    return (f"# {note}\n" if note else "").encode() + b"cycle,rw,addr\n"
-
-
-def _rows(
-    format: str, cycle: NDArray[np.int64], is_write: NDArray[np.bool_], address: NDArray[np.int64]
-) -> bytes:
-    rows = zip(cycle.tolist(), is_write.tolist(), address.tolist(), strict=True)
+def _rows(format: str, columns: Columns) -> bytes:
     if format == "csv":
-        lines = [f"{time},{'W' if write else 'R'},{place}\n" for time, write, place in rows]
-    elif format == "dramsys":
+        return csv_rows(columns)
+    times, writes, places = (column.tolist() for column in columns[:3])
+    rows = zip(times, writes, places, strict=True)
+    if format == "dramsys":
         lines = [
             f"{time}: {'write' if write else 'read'} {place:#x}\n" for time, write, place in rows
         ]
@@ -351,4 +354,6 @@ def _lost(format: str, opened: OpenTrace, clock_ps: int | None) -> tuple[str, ..
         lost.append(f"clock_ps={clock_ps}")
     if opened.max_outstanding_reads is not None:
         lost.append(f"max_outstanding_reads={opened.max_outstanding_reads}")
+    if opened.has_sources:
+        lost.append("sources")
     return tuple(lost)

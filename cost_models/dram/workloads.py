@@ -1,7 +1,7 @@
-"""The workloads of the DRAM model by name: recorded traces of real programs and synthetic ones.
+"""The workloads of the DRAM model by name: recorded traces of real programs, synthetic ones, mixes.
 
-Recorded traces and their descriptions lie in the folder `traces`; `file:PATH` names a trace of the
-user's own.
+Recorded traces and their descriptions lie in the folder `traces`; mixes are several programs on one
+memory, made of other workloads; `file:PATH` names a trace of the user's own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archgym.cost_models.dram import generators
+from archgym.cost_models.dram.merge import merge_traces
 from archgym.cost_models.dram.trace import Trace
 from archgym.cost_models.dram.trace_formats import load_trace
 
@@ -29,12 +30,13 @@ class Workload:
 
     Attributes:
         name: What users call it.
-        kind: `recorded` from a real program, or `synthetic`.
+        kind: `recorded` from a real program, `synthetic`, or a `mix` of programs with one source
+            each.
         description: One line.
     """
 
     name: str
-    kind: Literal["recorded", "synthetic"]
+    kind: Literal["recorded", "synthetic", "mix"]
     description: str
 
 
@@ -84,6 +86,30 @@ _SYNTHETIC: dict[str, tuple[str, Callable[[], Trace]]] = {
     ),
 }
 
+# The parts of a mix run at a fraction of their recorded speed, so that one channel can serve all.
+_MIXES: dict[str, tuple[str, Callable[[], tuple[Trace, ...]]]] = {
+    "mix-sort-gcc": (
+        "sort and gcc at half speed, 4.8 GB/s: a steady program beside bursts",
+        lambda: (_slowed("sort", 2), _slowed("gcc", 2)),
+    ),
+    "mix-numpy-awk": (
+        "numpy and awk at half speed, 6.5 GB/s: rows in order beside rows at random",
+        lambda: (_slowed("numpy", 2), _slowed("awk", 2)),
+    ),
+    "mix-four": (
+        "sort at a quarter, awk at a third, gcc and sqlite at half speed, 5.8 GB/s",
+        lambda: (_slowed("sort", 4), _slowed("awk", 3), _slowed("gcc", 2), _slowed("sqlite", 2)),
+    ),
+    "mix-stream-random": (
+        "stream of 6.4 GB/s, two reads per write, beside random lines, 90 % reads, 1.6 GB/s",
+        lambda: (
+            generators.stream(intensity_per_us=100.0, read_fraction=0.667, seed=8),
+            generators.uniform_random(intensity_per_us=25.0, read_fraction=0.9, seed=9),
+        ),
+    ),
+}
+_MIX_REQUESTS = 10_000
+
 
 @cache
 def recorded_metadata() -> dict[str, dict[str, Any]]:
@@ -96,13 +122,14 @@ def recorded_metadata() -> dict[str, dict[str, Any]]:
 
 
 def workloads() -> tuple[Workload, ...]:
-    """All named workloads: the recorded ones, then the synthetic ones."""
+    """All named workloads: the recorded ones, the synthetic ones, then the mixes."""
     recorded = (
         Workload(name, "recorded", str(entry["description"]))
         for name, entry in recorded_metadata().items()
     )
     synthetic = (Workload(name, "synthetic", text) for name, (text, _) in _SYNTHETIC.items())
-    return (*recorded, *synthetic)
+    mixes = (Workload(name, "mix", text) for name, (text, _) in _MIXES.items())
+    return (*recorded, *synthetic, *mixes)
 
 
 def workload_names() -> tuple[str, ...]:
@@ -114,7 +141,15 @@ def workload_names() -> tuple[str, ...]:
 def _named(name: str) -> Trace:
     if name in _SYNTHETIC:
         return replace(_SYNTHETIC[name][1](), name=name)
+    if name in _MIXES:
+        return merge_traces(_MIXES[name][1](), n_requests=_MIX_REQUESTS, name=name)
     return load_trace(_FOLDER / f"{name}.csv.gz")
+
+
+def _slowed(name: str, factor: int) -> Trace:
+    """A workload at a fraction of its speed."""
+    trace = _named(name)
+    return replace(trace, cycle=trace.cycle * factor)
 
 
 def load_workload(name: str, *, clock_ps: int | None = None, format: str | None = None) -> Trace:

@@ -79,7 +79,7 @@ def test_format_can_be_said(tmp_path):
         ("a.csv", "cycle,rw,addr\n1.5,R,64\n", "line 2: '1.5,R,64' is malformed"),
         ("a.csv", "cycle,rw,addr\n0,R,6_4\n", "line 2: '0,R,6_4' is malformed"),
         ("a.csv", "0,R,64\n", "line 1: '0,R,64'; expected the header 'cycle,rw,addr'"),
-        ("a.csv", "", "expected the header 'cycle,rw,addr', found none"),
+        ("a.csv", "", "expected the header 'cycle,rw,addr' or 'cycle,rw,addr,source', found none"),
         ("a.csv", "cycle,rw,addr\n9,R,64\n\n8,R,64\n", "line 4: time goes back from 9 to 8"),
         ("a.csv", "cycle,rw,addr\n0,R,0x8000000000000000\n", "line 2: address 9223372036854775808"),
         (

@@ -11,7 +11,13 @@ from archgym.cost_models.dram import trace_formats
 from archgym.cost_models.dram.distinct import STANDARD_ERROR, DistinctCounter
 from archgym.cost_models.dram.generators import mixed
 from archgym.cost_models.dram.trace import Trace
-from archgym.cost_models.dram.trace_formats import FORMATS, load_trace, open_trace, save_trace
+from archgym.cost_models.dram.trace_formats import (
+    FORMATS,
+    Columns,
+    load_trace,
+    open_trace,
+    save_trace,
+)
 from archgym.cost_models.dram.trace_stream import TraceStatistics, convert_trace, trace_info
 from archgym.cost_models.dram.workloads import load_workload, workload_names
 
@@ -35,7 +41,9 @@ def test_statistics_are_those_of_the_whole_trace(name):
     statistics = TraceStatistics()
     for start in range(0, trace.n_requests, 777):
         part = slice(start, start + 777)
-        statistics.add((trace.cycle[part], trace.is_write[part], trace.address[part]))
+        source = None if trace.source is None else trace.source[part]
+        columns = Columns(trace.cycle[part], trace.is_write[part], trace.address[part], source)
+        statistics.add(columns)
     told = statistics.to_dict(trace.clock_ps)
     features = trace.features()
     for key in ("burstiness", "sequential_fraction", "row_locality", "row_locality_window"):
@@ -51,11 +59,11 @@ def test_statistics_are_those_of_the_whole_trace(name):
 @given(cuts=st.lists(st.integers(0, 60), max_size=8), seed=st.integers(0, 99))
 def test_statistics_do_not_depend_on_the_chunks(cuts, seed):
     trace = mixed(60, footprint_bytes=1 << 16, seed=seed)
-    columns = (trace.cycle, trace.is_write, trace.address)
+    columns = Columns(trace.cycle, trace.is_write, trace.address, trace.address // 64 % 3)
     whole, pieces = TraceStatistics(), TraceStatistics()
     whole.add(columns)
     for part in zip(*(np.split(column, sorted(cuts)) for column in columns), strict=True):
-        pieces.add(part)
+        pieces.add(Columns(*part))
     first, second = whole.to_dict(1000), pieces.to_dict(1000)
     assert first.pop("burstiness") == pytest.approx(second.pop("burstiness"))
     assert first == second

@@ -55,6 +55,34 @@ def test_synthetic_workloads_do_not_change():
     }
 
 
+@pytest.mark.parametrize("name", [each.name for each in workloads() if each.kind == "mix"])
+def test_a_mix_is_of_programs_that_all_run_to_its_end(name):
+    trace = load_workload(name)
+    pages = [set((trace.of_source(s).address // 4096).tolist()) for s in range(trace.n_sources)]
+    assert len(set.union(*pages)) == sum(map(len, pages))
+    for source in range(trace.n_sources):
+        assert trace.of_source(source).cycle[-1] > 0.97 * trace.cycle[-1]
+        assert trace.of_source(source).n_requests >= 1000
+
+
+def test_mixes_do_not_change():
+    facts = {
+        workload.name: (
+            int(load_workload(workload.name).cycle[-1]),
+            np.bincount(load_workload(workload.name).source).tolist(),
+            int(np.sum(load_workload(workload.name).address // 64)),
+        )
+        for workload in workloads()
+        if workload.kind == "mix"
+    }
+    assert facts == {
+        "mix-sort-gcc": (132922, [7143, 2857], 82181910109),
+        "mix-numpy-awk": (98984, [7005, 2995], 85571324036),
+        "mix-four": (110128, [3024, 2279, 2582, 2115], 85286966681),
+        "mix-stream-random": (79920, [7993, 2007], 22769592923),
+    }
+
+
 def test_a_named_workload_is_built_once():
     assert load_workload("chase") is load_workload("chase")
 
