@@ -4,8 +4,9 @@ Per bank the kernel keeps the first cycle of the next ACT, RD/WR and PRE that th
 allow (tRC, tRCD, tRAS, tRTP, tWR, tRP); per bank group and timing class (ACT, RD, WR) a shared
 limit of what the rank's rules (tRRD, tFAW, tRFC), the bank group's rules (tCCD_L, tWTR_L, tRRD_L)
 and the data bus between ranks (tRTRS) allow. A command is legal from the maximum of the two and of
-the cycle after the last command. Rules: JESD79-3F and JESD79-4, command timing sections; the
-rank-switch rules are those of the shared data bus.
+the first cycle at which its command bus is free. Cycles are those in which commands begin, see
+`timings`. Rules: JESD79-3F and JESD79-4, command timing sections; the rank-switch rules are those
+of the shared data bus.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def after_activate(m: IntArray, p: int, q: int, t: int, row: int) -> None:
     raise_to(m, p + c.B_NEXT_ACT, t + m[c.T_RC])
     raise_to(m, p + c.B_NEXT_PRE, t + m[c.T_RAS])
     raise_to(m, q + c.R_NEXT_PREAB, t + m[c.T_RAS])
-    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RC])
+    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RC_REF])
     head = m[q + c.R_FAW_HEAD]
     m[q + c.R_FAW + head] = t
     head = (head + 1) & 3
@@ -93,7 +94,7 @@ def after_write(m: IntArray, p: int, q: int, t: int) -> None:
     raise_rank(m, q, c.RD, t + m[c.T_WR_RD_S])
     raise_rank(m, q, c.WR, t + m[c.T_CCD_S])
     raise_to(m, limit_at(m[p + c.B_GROUP]) + c.RD, t + m[c.T_WR_RD_L])
-    raise_to(m, limit_at(m[p + c.B_GROUP]) + c.WR, t + m[c.T_CCD_L])
+    raise_to(m, limit_at(m[p + c.B_GROUP]) + c.WR, t + m[c.T_CCD_L_WR])
 
 
 @inlined
@@ -103,9 +104,17 @@ def after_precharge(m: IntArray, p: int, q: int, t: int) -> None:
     m[p + c.B_HITS] = 0
     m[p + c.B_FIRST] = -1
     raise_to(m, p + c.B_NEXT_ACT, t + m[c.T_RP])
-    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RP])
+    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RP_REF])
     m[q + c.R_OPEN] -= 1
     raise_to(m, q + c.R_ACTIVE_TO, t)
+
+
+@inlined
+def part_precharges(m: IntArray, q: int, t: int) -> None:
+    """Keep the next PRE of a rank tPPD away from a PRE or PREA at cycle `t`."""
+    if m[c.T_PPD] > m[c.T_LENGTH + c.PRE]:
+        raise_rank(m, q, c.PRE, t + m[c.T_PPD])
+        raise_to(m, q + c.R_NEXT_PREAB, t + m[c.T_PPD])
 
 
 @inlined
@@ -119,9 +128,9 @@ def after_precharge_all(m: IntArray, out: IntArray, r: int, t: int) -> None:
             out[c.O_PRE] += 1
             out[c.O_PREAB_BANKS] += 1
             after_precharge(m, p, q, t)
-        else:
-            raise_to(m, p + c.B_NEXT_ACT, t + m[c.T_RP])
-    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RP])
+        raise_to(m, p + c.B_NEXT_ACT, t + m[c.T_RPAB])
+    raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RPAB_REF])
+    part_precharges(m, q, t)
 
 
 @inlined
@@ -132,10 +141,25 @@ def after_refresh(m: IntArray, q: int, t: int) -> None:
     DRAMPower 4.
     """
     begin_active(m, q, t)
-    raise_to(m, q + c.R_ACTIVE_TO, t + m[c.T_RFC] - m[c.T_RP])
+    raise_to(m, q + c.R_ACTIVE_TO, t + m[c.T_RFC] - m[c.T_RP_REF])
     m[q + c.R_NEXT_REF] = t + m[c.T_RFC]
     m[q + c.R_REFRESH_END] = t + m[c.T_RFC]
-    raise_rank(m, q, c.ACT, t + m[c.T_RFC])
+    raise_rank(m, q, c.ACT, t + m[c.T_RFC_ACT])
+
+
+@inlined
+def occupy(m: IntArray, out: IntArray, command: int, t: int) -> None:
+    """Keep the command bus busy with a command at cycle `t`, and book its cycles."""
+    timing_class = command & (c.CLASSES - 1)
+    until = t + m[c.T_LENGTH + timing_class]
+    row_command = timing_class == c.ACT or timing_class == c.PRE
+    if m[c.T_BUSES] == 1 or row_command:
+        m[c.X_BUS] = until
+    if m[c.T_BUSES] == 1 or not row_command:
+        m[c.X_COLUMN_BUS] = until
+    if until > m[c.X_ACCOUNTED]:
+        out[c.O_STALL + c.STALL_COMMAND] += until - max(t, m[c.X_ACCOUNTED])
+        m[c.X_ACCOUNTED] = until
 
 
 @inlined
@@ -144,6 +168,8 @@ def close_books(m: IntArray, out: IntArray) -> None:
     end = out[c.O_CYCLES]
     if end > m[c.X_ACCOUNTED]:
         out[c.O_STALL + c.STALL_EMPTY] += end - m[c.X_ACCOUNTED]
+    else:
+        out[c.O_STALL + c.STALL_COMMAND] -= m[c.X_ACCOUNTED] - end
     for r in range(m[c.X_RANKS]):
         q = rank_at(r)
         to = m[q + c.R_ACTIVE_TO]

@@ -59,7 +59,7 @@ X_SENT: Final = 13  # when the arbiter takes it
 X_SENDING: Final = 14  # X_ARRIVES is still to be found
 X_TAKEN: Final = 15  # when the arbiter took the last one
 X_STORED: Final = 16  # when the controller stored the last one
-X_BUS: Final = 17  # first cycle with a free command bus
+X_BUS: Final = 17  # first cycle with a free command bus; where there are two, the row bus
 X_RESCAN: Final = 18  # the next command is still to be found
 X_BEST: Final = 19  # bank of the next command; -2 - r: refresh of rank r; -1: none
 X_BEST_AT: Final = 20  # its cycle
@@ -83,6 +83,8 @@ X_MOST_ACTIVE: Final = 37
 X_MOST_POSTPONED: Final = 38
 X_MOST_PULLED_IN: Final = 39
 X_MOST_READS: Final = 40  # of the trace, 0 without a limit
+X_COLUMN_BUS: Final = 41  # first cycle at which RD and WR find their bus free
+X_PARTS: Final = 42  # requests that one line of the trace takes
 
 # The `ramulator` controller keeps some cells of its own beside those.
 Y_BUFFERED: Final = 48  # reads that wait; the next cell: writes
@@ -112,7 +114,7 @@ Z_DOWN: Final = 73  # idle cycles before a rank powers down, 0: never
 Z_SELF: Final = 74  # idle cycles before it refreshes itself, INF: never
 TIMED: Final = -2 - MOST_RANKS  # X_BEST of this minus b: bank b's row has timed out
 
-# Timings in memory-clock cycles.
+# Timings in memory-clock cycles, from the first cycle of a command to the first of another.
 TIMING_BASE: Final = 96
 T_CL: Final = TIMING_BASE + 0
 T_CWL: Final = TIMING_BASE + 1
@@ -142,11 +144,21 @@ T_CKESR: Final = TIMING_BASE + 24
 T_XP: Final = TIMING_BASE + 25
 T_XS: Final = TIMING_BASE + 26
 T_XSDLL: Final = TIMING_BASE + 27
-TIMINGS: Final = 28
+T_RCD_WR_MORE: Final = TIMING_BASE + 28  # ACT to WR less ACT to RD
+T_RP_REF: Final = TIMING_BASE + 29  # PRE to REF
+T_RPAB: Final = TIMING_BASE + 30  # PREA to ACT
+T_RPAB_REF: Final = TIMING_BASE + 31
+T_PPD: Final = TIMING_BASE + 32
+T_RC_REF: Final = TIMING_BASE + 33  # ACT to REF
+T_CCD_L_WR: Final = TIMING_BASE + 34
+T_RFC_ACT: Final = TIMING_BASE + 35  # REF to ACT
+T_LENGTH: Final = TIMING_BASE + 36  # cycles of a command on its bus, by timing class
+T_BUSES: Final = TIMING_BASE + 40  # 2: RD and WR have a command bus of their own
+TIMINGS: Final = 41
 
 # Ranks.
 RANK_CELLS: Final = 32
-RANK_BASE: Final = TIMING_BASE + 32
+RANK_BASE: Final = TIMING_BASE + 64
 R_NEXT_PREAB: Final = RANK_BASE + 0
 R_NEXT_REF: Final = RANK_BASE + 1
 R_OPEN: Final = RANK_BASE + 2  # activated banks
@@ -234,7 +246,8 @@ Q_WRITE: Final = 4
 G_RANKS: Final = 0
 G_GROUPS: Final = 1  # bank groups per rank
 G_BANKS: Final = 2  # banks per bank group
-GEOMETRY: Final = 3
+G_PARTS: Final = 3  # requests that one line of the trace takes
+GEOMETRY: Final = 4
 
 # Policy vector: the ten parameters of a `dramsys` design, and what `modern` adds to them.
 P_PAGE: Final = 0

@@ -22,6 +22,8 @@ from archgym.cost_models.dram.bank_timing import (
     after_refresh,
     after_write,
     close_books,
+    occupy,
+    part_precharges,
 )
 from archgym.cost_models.dram.jit import compiled, inlined
 from archgym.cost_models.dram.machine import (
@@ -126,6 +128,14 @@ def account(m: IntArray, out: IntArray, t: int, more: bool) -> None:
 
 
 @inlined
+def bus_of(m: IntArray, p: int) -> int:
+    """First cycle at which the command bus is free for what the bank with cells at `p` wants."""
+    command = m[p + c.B_COMMAND] & (c.CLASSES - 1)
+    column = command == c.RD or command == c.WR
+    return int(m[c.X_COLUMN_BUS] if column else m[c.X_BUS])
+
+
+@inlined
 def accept(
     m: IntArray,
     slot: IntArray,
@@ -168,7 +178,7 @@ def accept(
     if m[c.X_RESCAN] or m[c.X_BEST] == b or m[c.X_BLOCKED]:
         m[c.X_RESCAN] = 1
         return
-    at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), max(m[c.X_BUS], t))
+    at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), max(bus_of(m, p), t))
     older = m[p + c.B_REQUEST] < m[c.X_BEST_REQUEST]
     if at < m[c.X_BEST_AT] or (at == m[c.X_BEST_AT] and older):
         m[c.X_BEST] = b
@@ -258,7 +268,7 @@ def find_command(m: IntArray, t: int, more: bool) -> None:
     for k in range(c.ACTIVE_BASE, c.ACTIVE_BASE + m[c.X_ACTIVE]):
         b = m[k]
         p = bank_at(b)
-        at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), floor)
+        at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), max(bus_of(m, p), t))
         if at < best_at or (at == best_at and m[p + c.B_REQUEST] < best_request):
             # A command that is ready in the cycle that blocks its bank still goes out.
             if blocked and at > m[c.X_BLOCKED_AT] and m[rank_at(m[c.RANK_OF + b]) + c.R_BLOCKED]:
@@ -358,6 +368,7 @@ def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int, more
     else:
         out[c.O_PRE] += 1
         after_precharge(m, p, q, t)
+        part_precharges(m, q, t)
     choose(m, slot, b, more)
 
 
@@ -413,18 +424,17 @@ def run(
         if refresh_first:
             continue
         account(m, out, t, more)
-        out[c.O_STALL + c.STALL_COMMAND] += 1
-        m[c.X_ACCOUNTED] = t + 1
-        m[c.X_BUS] = t + 1
         m[c.X_RESCAN] = 1
         b = m[c.X_BEST]
         if b < 0:
+            occupy(m, out, c.PRE, t)
             if more and b <= c.TIMED:
                 close_row(m, commands, out, c.TIMED - b, t)
             else:
                 issue_refresh(m, slot, commands, out, -2 - b, t, more)
             continue
         command = m[bank_at(b) + c.B_COMMAND]
+        occupy(m, out, command, t)
         s = m[bank_at(b) + c.B_SLOT]
         if more and m[c.Z_DOWN] > 0:
             note(m, m[c.RANK_OF + b], command, t)

@@ -21,6 +21,7 @@ def build(geometry: IntArray, tm: IntArray, lists: int) -> IntArray:
     m[c.X_RANKS] = ranks
     m[c.X_GROUPS] = groups
     m[c.X_PER_RANK] = per_rank
+    m[c.X_PARTS] = geometry[c.G_PARTS]
     m[c.X_BEST] = -1
     m[c.X_RESCAN] = 1
     m[c.X_BLOCKED_AT] = c.NEVER

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from archgym.cost_models.dram import cells as c
-from archgym.cost_models.dram.addresses import bank_at, rank_at
-from archgym.cost_models.dram.bank_timing import after_precharge, raise_rank, raise_to
+from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at
+from archgym.cost_models.dram.bank_timing import (
+    after_precharge,
+    part_precharges,
+    raise_rank,
+    raise_to,
+)
 from archgym.cost_models.dram.jit import apart, inlined
 from archgym.cost_models.dram.machine import drop, record
 from archgym.cost_models.dram.policy import IntArray
@@ -49,9 +54,10 @@ def find_timed_out(m: IntArray, floor: int) -> None:
     m[c.Z_HELD_AT] = m[c.X_BEST_AT]
     for k in range(c.IDLE_BASE, c.IDLE_BASE + m[c.Z_IDLE]):
         b = m[k]
-        due = max(m[c.USED + b] + m[c.Z_TIMEOUT], m[bank_at(b) + c.B_NEXT_PRE])
+        p = bank_at(b)
+        due = max(m[c.USED + b] + m[c.Z_TIMEOUT], m[p + c.B_NEXT_PRE])
+        due = max(due, m[limit_at(m[p + c.B_GROUP] + c.PRE)])
         q = rank_at(m[c.RANK_OF + b])
-        due = max(due, m[q + c.R_AWAKE])
         if m[c.Z_DOWN] > 0 and unwanted(m, q) and down_from(m, q) < max(due, floor):
             continue
         if max(due, floor) < m[c.X_BEST_AT]:
@@ -66,6 +72,7 @@ def close_row(m: IntArray, commands: IntArray, out: IntArray, b: int, t: int) ->
     out[c.O_PRE] += 1
     note(m, m[c.RANK_OF + b], c.PRE, t)
     after_precharge(m, bank_at(b), rank_at(m[c.RANK_OF + b]), t)
+    part_precharges(m, rank_at(m[c.RANK_OF + b]), t)
     drop(m, c.IDLE_BASE, c.Z_IDLE, b)
 
 

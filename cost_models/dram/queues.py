@@ -193,6 +193,8 @@ def choose(m: IntArray, slot: IntArray, b: int, more: bool) -> None:
         earliest = m[p + c.B_NEXT_CAS]
         write = slot[slot_at(s) + c.S_WRITE]
         command = c.WR if write else c.RD
+        if write:
+            earliest += m[c.T_RCD_WR_MORE]
         if auto_precharge(m, slot, b, more):
             command = c.WRA if write else c.RDA
             if not write:

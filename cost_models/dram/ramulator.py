@@ -24,6 +24,8 @@ from archgym.cost_models.dram.bank_timing import (
     after_refresh,
     after_write,
     close_books,
+    occupy,
+    part_precharges,
     raise_to,
 )
 from archgym.cost_models.dram.jit import compiled, inlined
@@ -150,7 +152,9 @@ def find_active(m: IntArray, slot: IntArray, t: int) -> None:
         command = c.RD + slot[slot_at(s) + c.S_WRITE]
         request = slot[slot_at(s) + c.S_REQUEST]
         own = m[p + c.B_NEXT_CAS]
-        at = max(max(own, m[limit_at(m[p + c.B_GROUP] + command)]), t)
+        if command == c.WR:
+            own += m[c.T_RCD_WR_MORE]
+        at = max(max(own, m[limit_at(m[p + c.B_GROUP] + command)]), max(m[c.X_COLUMN_BUS], t))
         if at < best_at or (at == best_at and request < best_request):
             best_at = at
             best_request = request
@@ -169,7 +173,7 @@ def find_refresh(m: IntArray, t: int) -> None:
             return
     q = rank_at(r)
     closed = m[q + c.R_OPEN] == 0
-    at = max(m[q + c.R_NEXT_REF] if closed else m[q + c.R_NEXT_PREAB], t)
+    at = max(m[q + c.R_NEXT_REF] if closed else m[q + c.R_NEXT_PREAB], max(m[c.X_BUS], t))
     if at < m[c.X_BEST_AT]:
         m[c.X_BEST_AT] = at
         m[c.X_BEST] = -1
@@ -218,19 +222,23 @@ def find_buffered(m: IntArray, slot: IntArray, t: int) -> None:
     command = m[c.Y_COMMAND]
     best_own = m[c.Y_OWN]
     first = c.ACTIVE_BASE + w * c.MOST_BANKS
+    row_bus = max(m[c.X_BUS], t)
+    column_bus = max(m[c.X_COLUMN_BUS], t)
     for k in range(first, first + m[c.Y_BUSY + w]):
         b = m[k]
         p = bank_at(b)
         x = bank_at(b + lists)
         s = m[x + c.B_FIRST]
         wanted = c.RD + w
-        own = m[p + c.B_NEXT_CAS]
+        own = m[p + c.B_NEXT_CAS] + w * m[c.T_RCD_WR_MORE]
+        bus = column_bus
         if m[p + c.B_ROW] < 0:
             s = m[x + c.B_HEAD]
             wanted = c.ACT
             own = m[p + c.B_NEXT_ACT]
+            bus = row_bus
         if s >= 0:
-            at = max(max(own, m[limit_at(m[p + c.B_GROUP] + wanted)]), t)
+            at = max(max(own, m[limit_at(m[p + c.B_GROUP] + wanted)]), bus)
             request = slot[slot_at(s) + c.S_REQUEST]
             if at < best_at or (at == best_at and request < best_request):
                 best_at = at
@@ -238,7 +246,7 @@ def find_buffered(m: IntArray, slot: IntArray, t: int) -> None:
                 best = s
                 command = wanted
                 best_own = own
-        at = max(m[p + c.B_NEXT_PRE], t)
+        at = max(max(m[p + c.B_NEXT_PRE], m[limit_at(m[p + c.B_GROUP] + c.PRE)]), row_bus)
         if wanted != c.ACT and at <= best_at:
             s = conflicting(m, slot, p, x)
             if s >= 0:
@@ -335,6 +343,7 @@ def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, s: int, t: i
     if m[c.Y_COMMAND] == c.PRE:
         out[c.O_PRE] += 1
         after_precharge(m, p, q, t)
+        part_precharges(m, q, t)
         set_row(m, slot, b, -1)
         return
     row = slot[slot_at(s) + c.S_ROW]
@@ -385,6 +394,7 @@ def simulate(
     returns = np.zeros((2, power_of_two(most_reads)), np.int64)
     n = q.size // c.REQUEST_CELLS
     t = 1
+    tick = 2 - m[c.T_BUSES]  # with two buses another command may go in the same cycle
     while m[c.X_SERVED] < n:
         if m[c.X_ARRIVES] == c.INF:
             find_arrival(m, q, returns)
@@ -407,13 +417,12 @@ def simulate(
                 account(m, out, event)
                 t = event
             continue
-        out[c.O_STALL + c.STALL_COMMAND] += 1
-        m[c.X_ACCOUNTED] = t + 1
+        occupy(m, out, m[c.Y_COMMAND], t)
         m[c.X_RESCAN] = 1
         s = m[c.X_BEST]
         if s < 0:
             issue_refresh(m, slot, commands, out, t)
-            t += 1
+            t += tick
             continue
         cell = slot_at(s)
         i = slot[cell + c.S_REQUEST]
@@ -423,7 +432,7 @@ def simulate(
         classify(slot, out, s, command)
         if command == c.ACT or command == c.PRE:
             row_command(m, slot, out, b, s, t)
-            t += 1
+            t += tick
             continue
         accepted = slot[cell + c.S_ACCEPTED]
         access(m, slot, out, b, s, t)
@@ -434,7 +443,7 @@ def simulate(
             out[c.O_CYCLES] = max(out[c.O_CYCLES], t)
             if latency.size > 0:
                 latency[i] = t - q[request_at(i) + c.Q_ARRIVAL]
-        t += 1
+        t += tick
     # Ticks count from 1, cycles from 0.
     m[c.X_ACCOUNTED] -= 1
     close_books(m, out)

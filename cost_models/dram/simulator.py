@@ -315,7 +315,7 @@ def _timing(device: DramDevice, controller: str) -> IntArray:
     rank after the burst alone, which puts two ranks on the data bus at once.
     """
     vector = device.timing_vector()
-    if controller == "ramulator":
+    if controller == "ramulator" and device.organisation.data_buses == 1:
         vector[c.T_RD_WR_RANK - c.TIMING_BASE] = vector[c.T_RD_RD_RANK - c.TIMING_BASE]
         vector[c.T_WR_WR_RANK - c.TIMING_BASE] = vector[c.T_BURST - c.TIMING_BASE]
     return vector
