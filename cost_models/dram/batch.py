@@ -20,11 +20,12 @@ _ramulator = ramulator.simulate
 
 
 @inlined
-def latency_heap(q: IntArray) -> IntArray:
+def latency_heap(q: IntArray, geometry: IntArray) -> IntArray:
     """An empty heap for the largest latencies of the reads among requests `q`."""
     reads = 0
     for i in range(c.Q_WRITE, q.size, c.REQUEST_CELLS):
         reads += 1 - q[i]
+    reads //= geometry[c.G_PARTS]
     return np.zeros(1 + (tail_size(reads) if reads > 0 else 0), np.int64)
 
 
@@ -55,7 +56,7 @@ def dramsys_batch(
     Requests `starts[k]` to `starts[k + 1]` of `q` are those of channel k. `latency` is empty or
     `(requests,)`, `commands` is empty or `(commands, 5)`; both hold what the last design did.
     """
-    heap = latency_heap(q)
+    heap = latency_heap(q, geometry)
     out = np.zeros(c.OUTPUTS, np.int64)
     for d in range(policies.shape[0]):
         heap[0] = 0
@@ -92,7 +93,7 @@ def modern_batch(
     outputs: IntArray,
 ) -> None:
     """Like `dramsys_batch`, for designs (n, c.POLICIES) of the `modern` controller."""
-    heap = latency_heap(q)
+    heap = latency_heap(q, geometry)
     out = np.zeros(c.OUTPUTS, np.int64)
     for d in range(policies.shape[0]):
         heap[0] = 0
@@ -129,7 +130,7 @@ def ramulator_batch(
     outputs: IntArray,
 ) -> None:
     """Like `dramsys_batch`, for designs (n, 6) of the `ramulator` controller."""
-    heap = latency_heap(q)
+    heap = latency_heap(q, geometry)
     out = np.zeros(c.OUTPUTS, np.int64)
     for d in range(policies.shape[0]):
         heap[0] = 0

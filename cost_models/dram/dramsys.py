@@ -49,7 +49,14 @@ from archgym.cost_models.dram.modern import (
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, choose, choose_all, count_hits, oldest, remove
 from archgym.cost_models.dram.refresh import first_trigger, look, refreshed
-from archgym.cost_models.dram.responses import answer, answer_in_order, power_of_two, with_room
+from archgym.cost_models.dram.responses import (
+    answer,
+    answer_in_order,
+    lines_of,
+    power_of_two,
+    reads_before,
+    with_room,
+)
 
 
 @inlined
@@ -192,8 +199,9 @@ def find_arrival(m: IntArray, q: IntArray, returns: IntArray) -> None:
     i = m[c.X_ACCEPTED]
     mask = returns.shape[1] - 1
     sent = max(q[request_at(i) + c.Q_ARRIVAL], m[c.X_TAKEN] + 1)
-    if m[c.X_MOST_READS] > 0 and m[c.X_READS] >= m[c.X_MOST_READS]:
-        k = m[c.X_READS] - m[c.X_MOST_READS]
+    reads = reads_before(m)
+    if m[c.X_MOST_READS] > 0 and reads >= m[c.X_MOST_READS]:
+        k = reads - m[c.X_MOST_READS]
         if k >= m[c.X_ANSWERED_READS]:
             return
         released = returns[1, k & mask] + 1
@@ -395,6 +403,7 @@ def run(
     slot = free_slots(slots_of(m))
     window = np.full(2048 if m[c.X_IN_ORDER] else 0, -1, np.int64)
     returns = np.zeros((2, power_of_two(max(m[c.X_MOST_ACTIVE], most_reads))), np.int64)
+    lines = lines_of(m, q)
     n = q.size // c.REQUEST_CELLS
     m[c.X_ARRIVES] = q[c.Q_ARRIVAL] if n > 0 else c.INF
     m[c.X_SENT] = m[c.X_ARRIVES]
@@ -449,9 +458,11 @@ def run(
         ready = access(m, slot, out, b, t, more)
         choose(m, slot, b, more)
         if m[c.X_IN_ORDER]:
-            answer_in_order(m, q, returns, heap, latency, out, window, i, accepted, ready)
+            answer_in_order(
+                m, q, returns, lines, heap, latency, out, window, i, accepted, ready
+            )
         else:
-            answer(m, q, returns, heap, latency, out, i, accepted, ready)
+            answer(m, q, returns, lines, heap, latency, out, i, accepted, ready)
     close_books(m, out)
     if more and m[c.Z_DOWN] > 0:
         close_states(m, commands, out)

@@ -40,7 +40,7 @@ from archgym.cost_models.dram.machine import (
 )
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, count_hits, remove
-from archgym.cost_models.dram.responses import answer, power_of_two
+from archgym.cost_models.dram.responses import answer, lines_of, power_of_two, reads_before
 
 
 @inlined
@@ -67,8 +67,9 @@ def find_arrival(m: IntArray, q: IntArray, returns: IntArray) -> None:
     if request_at(i) >= q.size:
         return
     sent = max(q[request_at(i) + c.Q_ARRIVAL], m[c.X_TAKEN] + 1)
-    if m[c.X_MOST_READS] > 0 and m[c.X_READS] >= m[c.X_MOST_READS]:
-        k = m[c.X_READS] - m[c.X_MOST_READS]
+    reads = reads_before(m)
+    if m[c.X_MOST_READS] > 0 and reads >= m[c.X_MOST_READS]:
+        k = reads - m[c.X_MOST_READS]
         if k >= m[c.X_ANSWERED_READS]:
             return
         sent = max(sent, returns[1, k & (returns.shape[1] - 1)])
@@ -110,6 +111,7 @@ def send(
     slot: IntArray,
     q: IntArray,
     returns: IntArray,
+    lines: IntArray,
     heap: IntArray,
     latency: IntArray,
     out: IntArray,
@@ -130,7 +132,7 @@ def send(
         else:
             out[c.O_FORWARDED] += 1
             ready = max(m[c.X_LAST_ANSWER], clock + 1)
-            answer(m, q, returns, heap, latency, out, i, clock, ready)
+            answer(m, q, returns, lines, heap, latency, out, i, clock, ready)
     elif not store(m, slot, q, i, clock):
         return False
     m[c.X_ACCEPTED] = i + 1
@@ -392,6 +394,7 @@ def simulate(
     m = start(geometry, tm, policy, most_reads)
     slot = free_slots(m[c.Y_ROOM] + m[c.Y_ROOM + 1] + m[c.X_RANKS] * m[c.X_PER_RANK])
     returns = np.zeros((2, power_of_two(most_reads)), np.int64)
+    lines = lines_of(m, q)
     n = q.size // c.REQUEST_CELLS
     t = 1
     tick = 2 - m[c.T_BUSES]  # with two buses another command may go in the same cycle
@@ -402,7 +405,7 @@ def simulate(
         arrives = m[c.X_ARRIVES] + 1
         if arrives <= t:
             arrives = c.INF
-            if send(m, slot, q, returns, heap, latency, out, t - 1):
+            if send(m, slot, q, returns, lines, heap, latency, out, t - 1):
                 find_arrival(m, q, returns)
                 arrives = m[c.X_ARRIVES] + 1
         if t >= m[c.X_TRIGGER]:
@@ -438,7 +441,7 @@ def simulate(
         access(m, slot, out, b, s, t)
         if command == c.RD:
             ready = max(m[c.X_LAST_ANSWER], t + m[c.T_CL] + m[c.T_BURST])
-            answer(m, q, returns, heap, latency, out, i, accepted, ready)
+            answer(m, q, returns, lines, heap, latency, out, i, accepted, ready)
         else:
             out[c.O_CYCLES] = max(out[c.O_CYCLES], t)
             if latency.size > 0:

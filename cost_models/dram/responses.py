@@ -21,10 +21,24 @@ def power_of_two(n: int) -> int:
 
 
 @inlined
+def lines_of(m: IntArray, q: IntArray) -> IntArray:
+    """Parts answered so far of each line; empty where a line is one request."""
+    parts = m[c.X_PARTS]
+    return np.zeros(q.size // c.REQUEST_CELLS // parts if parts > 1 else 0, np.int64)
+
+
+@inlined
+def reads_before(m: IntArray) -> int:
+    """Reads of the trace, whole lines, accepted before the next request."""
+    return int(m[c.X_READS] // m[c.X_PARTS])
+
+
+@inlined
 def answer(
     m: IntArray,
     q: IntArray,
     returns: IntArray,
+    lines: IntArray,
     heap: IntArray,
     latency: IntArray,
     out: IntArray,
@@ -35,7 +49,9 @@ def answer(
     """Answer request `i`, accepted at `accepted`, at `cycle`; answers come in order of cycle.
 
     `returns` is `(2, a power of two)`: rings of the cycles of the last answers, and of those to
-    reads. `heap` keeps the largest read latencies. `latency` is empty where it is not wanted.
+    reads. `lines` counts the parts answered of each line, where a line takes several requests: a
+    read counts once, with its last part. `heap` keeps the largest read latencies. `latency` is
+    empty where it is not wanted.
     """
     mask = returns.shape[1] - 1
     returns[0, m[c.X_ANSWERED] & mask] = cycle
@@ -45,6 +61,11 @@ def answer(
     waited = cycle - q[request_at(i) + c.Q_ARRIVAL]
     if latency.size > 0:
         latency[i] = waited
+    if m[c.X_PARTS] > 1:
+        line = i // m[c.X_PARTS]
+        lines[line] += 1
+        if lines[line] < m[c.X_PARTS]:
+            return
     if not q[request_at(i) + c.Q_WRITE]:
         returns[1, m[c.X_ANSWERED_READS] & mask] = cycle
         m[c.X_ANSWERED_READS] += 1
@@ -59,6 +80,7 @@ def answer_in_order(
     m: IntArray,
     q: IntArray,
     returns: IntArray,
+    lines: IntArray,
     heap: IntArray,
     latency: IntArray,
     out: IntArray,
@@ -79,7 +101,7 @@ def answer_in_order(
     while window[2 * (head & mask)] >= 0:
         ready = max(window[2 * (head & mask)], m[c.X_LAST_ANSWER] + 1)
         since = window[2 * (head & mask) + 1]
-        answer(m, q, returns, heap, latency, out, head, since, ready)
+        answer(m, q, returns, lines, heap, latency, out, head, since, ready)
         window[2 * (head & mask)] = -1
         head += 1
     m[c.X_NEXT_ANSWER] = head

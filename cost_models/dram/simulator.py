@@ -16,7 +16,7 @@ from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.mapping import AddressMapping, require_capacity
 from archgym.cost_models.dram.policy import IntArray, as_policies, controller_fields
 from archgym.cost_models.dram.power import DramEnergy, FloatArray, energy
-from archgym.cost_models.dram.trace import Trace
+from archgym.cost_models.dram.trace import LINE_BYTES, Trace
 
 COMMAND_NAMES = {
     c.ACT: "ACT",
@@ -54,15 +54,17 @@ class DramResult:
             the trace has no reads.
         read_latency_p99_ns: 99th percentile of the same (nearest rank, exact); NaN without reads.
         read_latency_from_accept_ns: Mean over reads from the entry into the controller's buffers;
-            it hides the wait before a full buffer, so it is not for comparing designs.
+            it hides the wait before a full buffer, so it is not for comparing designs. Of a read
+            that takes several accesses, from the entry of the one answered last.
         bandwidth_gb_per_s: Bytes moved / total time, 10^9 bytes per second; 0 without requests.
         power_mw: Total energy / total time; 0 without requests.
         energy_pj: Energy of all devices over the total time.
         energy_per_bit_pj: Energy per bit moved; NaN without requests.
-        row_hits: Requests whose first command was their RD or WR: the row was open.
-        row_misses: Requests whose first command was an ACT: the bank was precharged.
-        row_conflicts: Requests whose first command was a PRE: another row was open. The three add
-            up to the requests that reached the DRAM.
+        row_hits: Accesses whose first command was their RD or WR: the row was open.
+        row_misses: Accesses whose first command was an ACT: the bank was precharged.
+        row_conflicts: Accesses whose first command was a PRE: another row was open. The three add
+            up to the accesses that reached the DRAM; a request is one, or several, see
+            `accesses_per_request`.
         n_act: ACT commands.
         n_pre: Banks precharged, by PRE, by RDA and WRA, or by PREA of an open bank.
         n_pre_by_prea: Those of them that a PREA closed.
@@ -134,7 +136,10 @@ class DramSimulator:
 
     Args:
         device: The DRAM device.
-        trace: Requests; every one moves `device.request_bytes` bytes.
+        trace: Requests for lines of `line_bytes`.
+        line_bytes: Bytes that a request of the trace asks for. Where the device moves fewer at a
+            time, a request becomes several accesses, to the addresses in turn, and is answered
+            with the last. Where it moves more, a request moves `device.request_bytes`.
         mapping: Address mapping, by default the device's.
         controller: `dramsys` (ten parameters, semantics of DRAMSys 4.0), `modern` (those and more)
             or `ramulator` (repeats Ramulator 2.1's generic DDR controller); see
@@ -142,9 +147,12 @@ class DramSimulator:
         threads: Threads that share a batch; by default `NUMBA_NUM_THREADS` of the environment,
             else the machine's CPU count.
 
+    Attributes:
+        accesses_per_request: Accesses of the device that a request of the trace takes.
+
     Raises:
-        ValueError: If an address is beyond the device, the mapping does not fit it, the controller
-            is unknown, or the number of threads is not positive.
+        ValueError: If an address is beyond the device, the mapping does not fit it or splits a line
+            between channels, the controller is unknown, or the number of threads is not positive.
     """
 
     def __init__(
@@ -155,10 +163,12 @@ class DramSimulator:
         mapping: AddressMapping | None = None,
         controller: str = "dramsys",
         threads: int | None = None,
+        line_bytes: int = LINE_BYTES,
     ) -> None:
         require_capacity(trace.address, device, trace.name)
         mapping = AddressMapping.parse(device.mapping) if mapping is None else mapping
         mapping.check(device)
+        parts = _parts(device, mapping, line_bytes)
         self.device = device
         self.trace = trace
         self.mapping = mapping
@@ -166,23 +176,24 @@ class DramSimulator:
         self.controller = controller
         self._batch = _BATCH[controller]
         self._threads = _thread_count(threads)
+        self.accesses_per_request = parts
         o = device.organisation
-        place = mapping.decode(trace.address)
+        place = mapping.decode(_split(trace.address, parts, device.request_bytes))
         # Channels are simulated one after another, so each has its requests side by side.
         self._order = np.argsort(place.channel, kind="stable")
         bank = (place.rank * o.bank_groups + place.bankgroup) * o.banks_per_group + place.bank
         counts = np.bincount(place.channel, minlength=o.channels)
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-        requests = np.zeros((trace.cycle.size, c.REQUEST_CELLS), np.int64)
-        requests[:, c.Q_ARRIVAL] = _arrival_cycles(trace, device)
+        requests = np.zeros((place.row.size, c.REQUEST_CELLS), np.int64)
+        requests[:, c.Q_ARRIVAL] = np.repeat(_arrival_cycles(trace, device), parts)
         requests[:, c.Q_HOME] = bank
         requests[:, c.Q_ROW] = place.row
         requests[:, c.Q_COLUMN] = place.column
-        requests[:, c.Q_WRITE] = trace.is_write
+        requests[:, c.Q_WRITE] = np.repeat(trace.is_write, parts)
         self._requests: IntArray = requests[self._order].ravel()
         self._model = (
             trace.max_outstanding_reads or 0,
-            device.geometry_vector(),
+            device.geometry_vector(parts),
             _timing(device, controller),
         )
 
@@ -219,11 +230,12 @@ class DramSimulator:
 
     def latencies(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> FloatArray:
         """Latency of every request, arrival to last data, in ns `(requests,)`, of one design."""
-        latency = np.zeros(self.trace.cycle.size, np.int64)
+        latency = np.zeros(self._order.size, np.int64)
         self._run_one(policy, latency, _NO_COMMANDS, self._starts)
         in_trace_order = np.empty_like(latency)
         in_trace_order[self._order] = latency
-        ns: FloatArray = in_trace_order.astype(np.float64) * (self.device.tCK_ps / 1000.0)
+        last = in_trace_order.reshape(-1, self.accesses_per_request).max(axis=1)
+        ns: FloatArray = last.astype(np.float64) * (self.device.tCK_ps / 1000.0)
         return ns
 
     def command_trace(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> CommandTrace:
@@ -277,7 +289,7 @@ class DramSimulator:
         parts = energy(self.device, outputs, cycles)
         total_pj = parts.total
         reads = outputs[:, c.O_READS]
-        moved = float(self.trace.cycle.size * self.device.request_bytes)
+        moved = float(self._order.size * self.device.request_bytes)
         return DramResult(
             total_time_ns=time_ns,
             read_latency_ns=_ratio(outputs[:, c.O_LATENCY].astype(np.float64) * ns, reads, np.nan),
@@ -319,6 +331,30 @@ def _timing(device: DramDevice, controller: str) -> IntArray:
         vector[c.T_RD_WR_RANK - c.TIMING_BASE] = vector[c.T_RD_RD_RANK - c.TIMING_BASE]
         vector[c.T_WR_WR_RANK - c.TIMING_BASE] = vector[c.T_BURST - c.TIMING_BASE]
     return vector
+
+
+def _parts(device: DramDevice, mapping: AddressMapping, line_bytes: int) -> int:
+    """Accesses that a line takes; ValueError where they do not make it up, or not in one channel."""
+    if line_bytes < 1 or line_bytes & (line_bytes - 1):
+        raise ValueError(f"line_bytes is {line_bytes}, must be a power of two")
+    parts = max(1, line_bytes // device.request_bytes)
+    low = 0
+    for name, bits in reversed(mapping.parts):
+        if name == "channel" and bits > 0 and parts > 1 and 1 << low < line_bytes:
+            raise ValueError(
+                f"mapping of device {device.name!r}: field channel begins at bit {low}, must not "
+                f"split a line of {line_bytes} bytes"
+            )
+        low += bits
+    return parts
+
+
+def _split(address: IntArray, parts: int, request_bytes: int) -> IntArray:
+    """Addresses of the accesses of each line, in turn."""
+    if parts == 1:
+        return address
+    first = address - address % (parts * request_bytes)
+    return (first[:, np.newaxis] + np.arange(parts) * request_bytes).ravel()
 
 
 def _arrival_cycles(trace: Trace, device: DramDevice) -> IntArray:
