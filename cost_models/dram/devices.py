@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.supply import DramCurrents, DramEnergies, DramRail, check_supply
+from archgym.cost_models.dram.timings import DramCommands, DramTiming, impossible, timing_vector
 
 _FOLDER = Path(__file__).parent / "devices"
 
@@ -36,6 +37,8 @@ class DramOrganisation:
         data_rate: Beats per memory clock (2: double data rate).
         banks_per_refresh: Banks that one per-bank refresh takes (LPDDR5: 2, those half of the banks
             apart).
+        data_buses: Data buses of a channel: 1, which its ranks share, or one per rank. HBM has the
+            second kind: its pseudo-channels are ranks with data pins of their own.
     """
 
     channels: int
@@ -49,50 +52,7 @@ class DramOrganisation:
     burst_length: int
     data_rate: int
     banks_per_refresh: int = 1
-
-
-@dataclass(frozen=True)
-class DramTiming:
-    """Timing constraints in memory-clock cycles, named as in JEDEC standards.
-
-    `_S` rules hold between bank groups, `_L` rules within one. `tRTW` is RD to WR within a rank,
-    `tRTRS` the gap that the data bus needs between bursts of two ranks.
-
-    The last four are None where the device lacks them. `tRFCpb` is the cycle of a per-bank refresh,
-    `tRFCsb` that of a same-bank refresh (one bank of every group); without them the device has no
-    such refresh. `tRREFD` is from one of either to an ACT or a refresh of another bank,
-    `tPBR2PBR` from one to the next where that is more.
-    """
-
-    tCL: int
-    tCWL: int
-    tRCD: int
-    tRP: int
-    tRAS: int
-    tRC: int
-    tRTP: int
-    tWR: int
-    tCCD_S: int
-    tCCD_L: int
-    tRRD_S: int
-    tRRD_L: int
-    tWTR_S: int
-    tWTR_L: int
-    tFAW: int
-    tRTW: int
-    tRTRS: int
-    tRFC: int
-    tREFI: int
-    tCKE: int
-    tCKESR: int
-    tXP: int
-    tXPDLL: int
-    tXS: int
-    tXSDLL: int
-    tRFCpb: int | None = None
-    tRFCsb: int | None = None
-    tRREFD: int | None = None
-    tPBR2PBR: int | None = None
+    data_buses: int = 1
 
 
 @dataclass(frozen=True)
@@ -111,9 +71,10 @@ class DramDevice:
         vdd_v: VDD in volts; None where `energy` stands.
         rails: Supplies beside VDD, by name.
         energy: Energies of one device in the place of its currents.
+        commands: Lengths of commands, and command buses.
         sources: Where single figures come from: text by section (`organisation`, `timing`,
-            `current_ma`, `rails`, `energy`, `tCK_ps`, `vdd_v`, `mapping`) or by field, as
-            `timing.tRFC`.
+            `commands`, `current_ma`, `rails`, `energy`, `tCK_ps`, `vdd_v`, `mapping`) or by field,
+            as `timing.tRFC`.
 
     Raises:
         ValueError: If a figure is impossible; the message names the field and the rule.
@@ -130,13 +91,15 @@ class DramDevice:
     vdd_v: float | None = None
     rails: Mapping[str, DramRail] = field(default_factory=dict)
     energy: DramEnergies | None = None
+    commands: DramCommands = field(default_factory=DramCommands)
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for section in (self.organisation, self.timing):
+        for section in (self.organisation, self.timing, self.commands):
             for each in fields(section):
-                if getattr(section, each.name) is not None or each.default is not None:
-                    self._require_integer(f"{_SECTION[type(section)]}.{each.name}", section)
+                value = getattr(section, each.name)
+                if value is not None or each.default is not None:
+                    self._require_integer(f"{_SECTION[type(section)]}.{each.name}", value)
         if not self.tCK_ps > 0:
             raise ValueError(f"device {self.name!r}: tCK_ps is {self.tCK_ps}, must be positive")
         self._check_organisation()
@@ -169,8 +132,7 @@ class DramDevice:
         section = figure.partition(".")[0]
         return self.sources.get(figure) or self.sources.get(section) or self.source
 
-    def _require_integer(self, path: str, section: DramOrganisation | DramTiming) -> None:
-        value = getattr(section, path.split(".")[1])
+    def _require_integer(self, path: str, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(
                 f"device {self.name!r}: {path} is {value!r}, must be an integer of at least 1"
@@ -199,6 +161,11 @@ class DramDevice:
                 f"{self.organisation.burst_length}, must be a multiple of data_rate "
                 f"{self.organisation.data_rate}"
             )
+        if o.data_buses not in (1, o.ranks):
+            raise ValueError(
+                f"device {self.name!r}: organisation.data_buses is {o.data_buses}, must be 1 or "
+                f"ranks = {o.ranks}"
+            )
         if self.organisation.columns < self.organisation.burst_length:
             raise ValueError(
                 f"device {self.name!r}: organisation.columns is {self.organisation.columns}, must "
@@ -206,25 +173,9 @@ class DramDevice:
             )
 
     def _check_timing(self) -> None:
-        t = self.timing
-        burst = self.burst_cycles
-        rules = (
-            ("tRC", t.tRC, "tRAS + tRP", t.tRAS + t.tRP),
-            ("tRAS", t.tRAS, "tRCD", t.tRCD),
-            ("tCCD_S", t.tCCD_S, "the burst", burst),
-            ("tCCD_L", t.tCCD_L, "tCCD_S", t.tCCD_S),
-            ("tRRD_L", t.tRRD_L, "tRRD_S", t.tRRD_S),
-            ("tWTR_L", t.tWTR_L, "tWTR_S", t.tWTR_S),
-            ("tFAW", t.tFAW, "tRRD_S", t.tRRD_S),
-            ("tRTW", t.tRTW, "tCL + burst - tCWL", t.tCL + burst - t.tCWL),
-            ("tREFI", t.tREFI, "tRFC + tRP + 1", t.tRFC + t.tRP + 1),
-        )
-        for name, value, rule, least in rules:
-            if value < least:
-                raise ValueError(
-                    f"device {self.name!r}: timing.{name} is {value}, must be at least {rule} = "
-                    f"{least}"
-                )
+        problem = impossible(self.timing, self.commands, self.burst_cycles)
+        if problem is not None:
+            raise ValueError(f"device {self.name!r}: {problem}")
 
     def _check_partial_refresh(self) -> None:
         """Refreshes of some banks take no longer than of all, and fit into tREFI one by one."""
@@ -305,50 +256,22 @@ class DramDevice:
     def peak_bandwidth_gb_per_s(self) -> float:
         """Bandwidth of all channels' data buses, in 10^9 bytes per second."""
         beats_per_ns = self.organisation.data_rate * 1000.0 / self.tCK_ps
-        return self.organisation.channels * self.channel_bytes * beats_per_ns
+        buses = self.organisation.channels * self.organisation.data_buses
+        return buses * self.channel_bytes * beats_per_ns
 
     def timing_vector(self) -> NDArray[np.int64]:
         """The kernels' timing vector, in the order of `cells`."""
-        t = self.timing
-        burst = self.burst_cycles
-        vector = np.zeros(c.TIMINGS, np.int64)
-        for index, value in (
-            (c.T_CL, t.tCL),
-            (c.T_CWL, t.tCWL),
-            (c.T_BURST, burst),
-            (c.T_RCD, t.tRCD),
-            (c.T_RP, t.tRP),
-            (c.T_RAS, t.tRAS),
-            (c.T_RC, t.tRC),
-            (c.T_RTP, t.tRTP),
-            (c.T_WR_PRE, t.tCWL + burst + t.tWR),
-            (c.T_CCD_S, t.tCCD_S),
-            (c.T_CCD_L, t.tCCD_L),
-            (c.T_RRD_S, t.tRRD_S),
-            (c.T_RRD_L, t.tRRD_L),
-            (c.T_WR_RD_S, t.tCWL + burst + t.tWTR_S),
-            (c.T_WR_RD_L, t.tCWL + burst + t.tWTR_L),
-            (c.T_RD_WR, t.tRTW),
-            (c.T_RD_RD_RANK, burst + t.tRTRS),
-            (c.T_RD_WR_RANK, t.tCL + burst + t.tRTRS - t.tCWL),
-            (c.T_WR_RD_RANK, t.tCWL + burst + t.tRTRS - t.tCL),
-            (c.T_WR_WR_RANK, burst + t.tRTRS),
-            (c.T_FAW, t.tFAW),
-            (c.T_RFC, t.tRFC),
-            (c.T_REFI, t.tREFI),
-            (c.T_CKE, t.tCKE),
-            (c.T_CKESR, t.tCKESR),
-            (c.T_XP, t.tXP),
-            (c.T_XS, t.tXS),
-            (c.T_XSDLL, t.tXSDLL),
-        ):
-            vector[index - c.TIMING_BASE] = value
-        return vector
+        own_data_bus = self.organisation.data_buses > 1
+        return timing_vector(self.timing, self.commands, self.burst_cycles, own_data_bus)
 
-    def geometry_vector(self) -> NDArray[np.int64]:
-        """The kernels' geometry vector: ranks, bank groups per rank, banks per bank group."""
+    def geometry_vector(self, parts: int = 1) -> NDArray[np.int64]:
+        """The kernels' geometry vector: ranks, bank groups per rank, banks per bank group, parts.
+
+        Args:
+            parts: Requests that one line of the trace takes.
+        """
         o = self.organisation
-        return np.array([o.ranks, o.bank_groups, o.banks_per_group], np.int64)
+        return np.array([o.ranks, o.bank_groups, o.banks_per_group, parts], np.int64)
 
 
 _POWERS_OF_TWO = (
@@ -364,6 +287,7 @@ _POWERS_OF_TWO = (
 _SECTION: dict[type, str] = {
     DramOrganisation: "organisation",
     DramTiming: "timing",
+    DramCommands: "commands",
     DramCurrents: "current_ma",
     DramEnergies: "energy",
 }

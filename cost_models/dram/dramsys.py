@@ -458,9 +458,7 @@ def run(
         ready = access(m, slot, out, b, t, more)
         choose(m, slot, b, more)
         if m[c.X_IN_ORDER]:
-            answer_in_order(
-                m, q, returns, lines, heap, latency, out, window, i, accepted, ready
-            )
+            answer_in_order(m, q, returns, lines, heap, latency, out, window, i, accepted, ready)
         else:
             answer(m, q, returns, lines, heap, latency, out, i, accepted, ready)
     close_books(m, out)

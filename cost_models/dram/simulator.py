@@ -334,7 +334,7 @@ def _timing(device: DramDevice, controller: str) -> IntArray:
 
 
 def _parts(device: DramDevice, mapping: AddressMapping, line_bytes: int) -> int:
-    """Accesses that a line takes; ValueError where they do not make it up, or not in one channel."""
+    """Accesses that a line takes; ValueError where they are not all in one channel."""
     if line_bytes < 1 or line_bytes & (line_bytes - 1):
         raise ValueError(f"line_bytes is {line_bytes}, must be a power of two")
     parts = max(1, line_bytes // device.request_bytes)

@@ -34,6 +34,10 @@ class DramTiming:
         tRPab: PREA to ACT, where it is not that of one bank (LPDDR); None: tRP.
         tDQSCK: Delay of read data after tCL (LPDDR4); None: 0.
         tPPD: PRE or PREA to the next in the rank; None: 1.
+        tRFCpb: Cycle of a per-bank refresh; None: the device has none.
+        tRFCsb: Cycle of a same-bank refresh (one bank of every group); None: the device has none.
+        tRREFD: From one of either to an ACT or a refresh of another bank.
+        tPBR2PBR: From one to the next, where that is more than tRREFD.
     """
 
     tCL: int
@@ -66,6 +70,10 @@ class DramTiming:
     tRPab: int | None = None
     tDQSCK: int | None = None
     tPPD: int | None = None
+    tRFCpb: int | None = None
+    tRFCsb: int | None = None
+    tRREFD: int | None = None
+    tPBR2PBR: int | None = None
 
     def value(self, name: str) -> int:
         """A constraint in cycles; where it is None, the one that stands for it."""
