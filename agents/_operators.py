@@ -23,6 +23,40 @@ def finite_or_worst(evaluation: Evaluation) -> FloatArray:
     return np.where(np.isnan(evaluation.score), -np.inf, evaluation.score)
 
 
+class RunningScale:
+    """Mean and spread of the scores told so far, the older ones ever less.
+
+    Args:
+        momentum: share that a batch leaves in place.
+    """
+
+    def __init__(self, momentum: float) -> None:
+        self._momentum = momentum
+        self._mean = self._square = self._weight = 0.0
+
+    def standardised(self, scores: FloatArray) -> FloatArray:
+        """Adds scores `(n,)` and returns them in standard deviations from the mean.
+
+        The result is cut at `LIMIT`, and infeasible designs (`-inf`) get `INFEASIBLE`.
+        """
+        finite = scores[np.isfinite(scores)]
+        if len(finite):
+            keep = self._momentum
+            self._mean = keep * self._mean + (1.0 - keep) * float(finite.mean())
+            self._square = keep * self._square + (1.0 - keep) * float(np.square(finite).mean())
+            self._weight = keep * self._weight + (1.0 - keep)
+        if self._weight == 0.0:
+            return np.zeros(len(scores))
+        mean = self._mean / self._weight
+        variance = max(self._square / self._weight - mean**2, 1e-12 * (1.0 + mean**2))
+        known = np.where(np.isfinite(scores), scores, mean)
+        standard = np.clip((known - mean) / np.sqrt(variance), -self.LIMIT, self.LIMIT)
+        return np.where(np.isfinite(scores), standard, self.INFEASIBLE)
+
+    LIMIT = 3.0
+    INFEASIBLE = -2.0
+
+
 class Seen:
     """The canonical designs that were proposed or told so far."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from archgym.agent import Agent
@@ -14,6 +16,8 @@ class RandomAgent(Agent):
 
     Once a space is used up, it proposes designs again.
     """
+
+    multi_objective: ClassVar[bool] = True
 
     def __init__(self, space: DesignSpace, seed: int | np.random.Generator = 0) -> None:
         super().__init__(space, seed)

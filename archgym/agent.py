@@ -13,13 +13,14 @@ import importlib
 import importlib.metadata
 import pkgutil
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from archgym.errors import unknown
 from archgym.evaluator import Evaluator
 from archgym.hyperparameters import resolve
+from archgym.metric import Objective
 from archgym.space import DesignSpace, IntArray
 from archgym.task import Evaluation
 
@@ -35,7 +36,14 @@ class Agent(ABC):
     Args:
         space: the design space to search.
         seed: an integer, or the run's generator.
+
+    Attributes:
+        multi_objective: whether the method searches several goals at once
+            (`evaluation.objectives`) and not only `evaluation.score`; without it, tasks with a
+            Pareto objective are refused.
     """
+
+    multi_objective: ClassVar[bool] = False
 
     def __init__(self, space: DesignSpace, seed: int | np.random.Generator = 0) -> None:
         self.space = space
@@ -130,3 +138,22 @@ def make_agent(
     """
     agent = find_agent(name)
     return agent(space, seed=seed, **resolve(name, agent, hyperparameters))
+
+
+def check_goals(name: str, agent: type[Agent], objective: Objective, task: str) -> None:
+    """Refuses an agent of one goal for a task with several.
+
+    Args:
+        name: the agent's name.
+        agent: its class.
+        objective: of the task.
+        task: the task's readable name.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if objective.pareto and not agent.multi_objective:
+        raise ValueError(
+            f"agent {name!r}: searches one goal, task {task!r} has {len(objective.metrics)} "
+            f"(Pareto); take an agent of several goals, such as nsga2, or an objective of one"
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,34 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Names:
+    """A text of names joined by `+`, each different; tuning leaves it as it is.
+
+    Attributes:
+        known: returns the allowed names.
+        least: at least how many there are.
+    """
+
+    known: Callable[[], Iterable[str]]
+    least: int = 1
+
+
+Domain = Range | Choice | Names
+
+
+@dataclass(frozen=True)
 class Hyperparameter:
     """One declared keyword argument of an agent's constructor."""
 
     name: str
     kind: type
     default: Any
-    domain: Range | Choice | None
+    domain: Domain | None
+
+    @property
+    def varies(self) -> bool:
+        """Whether sampling and tuning may choose its value."""
+        return isinstance(self.domain, Range | Choice) or self.kind is bool
 
     def describe(self) -> dict[str, Any]:
         """Returns the hyperparameter as plain data."""
@@ -51,6 +72,8 @@ class Hyperparameter:
             described |= {"low": self.domain.low, "high": self.domain.high, "log": self.domain.log}
         elif isinstance(self.domain, Choice):
             described["choices"] = list(self.domain.values)
+        elif isinstance(self.domain, Names):
+            described["names"] = sorted(self.domain.known())
         return described
 
     def check(self, owner: str, value: Any) -> Any:
@@ -70,7 +93,24 @@ class Hyperparameter:
             )
         if isinstance(self.domain, Choice) and value not in self.domain.values:
             raise unknown(field, value, [str(choice) for choice in self.domain.values])
+        if isinstance(self.domain, Names):
+            _check_names(field, value, self.domain)
         return value
+
+
+def _check_names(field: str, value: str, domain: Names) -> None:
+    names = value.split("+")
+    known = sorted(domain.known())
+    for name in names:
+        if name not in known:
+            raise unknown(field, name, known)
+    if len(set(names)) < len(names):
+        raise ValueError(f"{field}: value {value!r} repeats a name")
+    if len(names) < domain.least:
+        raise ValueError(
+            f"{field}: value {value!r} has {len(names)} names, at least {domain.least} are needed, "
+            f"joined by +"
+        )
 
 
 def declared(agent: type) -> dict[str, Hyperparameter]:
@@ -81,9 +121,7 @@ def declared(agent: type) -> dict[str, Hyperparameter]:
         if name in ("space", "seed"):
             continue
         hint = hints[name]
-        domain = next(
-            (m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Range | Choice)), None
-        )
+        domain = next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Domain)), None)
         kind = typing.get_args(hint)[0] if domain is not None else hint
         found[name] = Hyperparameter(name, kind, parameter.default, domain)
     return found

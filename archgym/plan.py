@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from archgym.agent import Agent, find_agent
+from archgym.agent import Agent, check_goals, find_agent
 from archgym.environment import Environment, find_environment
 from archgym.experiment import AgentEntry, Experiment, ExperimentError, TaskEntry
 from archgym.hyperparameters import Choice, Hyperparameter, Range, declared, resolve
-from archgym.task import task_name
+from archgym.task import resolve_objective, task_name
 
 MAX_RUNS = 100_000
 _MAX_SLUG = 80
@@ -92,6 +92,7 @@ def plan(experiment: Experiment) -> list[RunSpec]:
     variants: list[_Variant] = []
     for i, entry in enumerate(experiment.agents):
         variants += _variants(f"agents[{i}]", entry, problems)
+    _check_goals(experiment.agents, tasks, problems)
     variants = _labelled(variants, experiment.agents, problems)
     count = len(tasks) * len(variants) * len(experiment.seeds)
     if count > MAX_RUNS:
@@ -152,6 +153,22 @@ def _task(
         task_name(environment, options, title),
         {"env": environment.id, **options, "objective": objective},
     )
+
+
+def _check_goals(
+    entries: Sequence[AgentEntry],
+    tasks: Sequence[tuple[str, dict[str, Any]]],
+    problems: _Problems,
+) -> None:
+    """Finds agents of one goal for tasks with several."""
+    quiet = _Problems()  # what is wrong with the names was said already
+    for name, spec in tasks:
+        environment = find_environment(spec["env"])
+        objective = quiet.tried(name, resolve_objective, environment, spec["objective"])
+        for i, entry in enumerate(entries if objective else ()):
+            agent = quiet.tried(name, find_agent, entry.name)
+            if agent is not None:
+                problems.tried(f"agents[{i}]", check_goals, entry.name, agent, objective, name)
 
 
 def _variants(field: str, entry: AgentEntry, problems: _Problems) -> list[_Variant]:
@@ -221,7 +238,7 @@ def _sampled(
     free = [
         each
         for each in declared(agent).values()
-        if each.name not in entry.hyperparameters and (each.domain is not None or each.kind is bool)
+        if each.name not in entry.hyperparameters and each.varies
     ]
     points = _draw(free, entry.sample, entry.sample_seed)
     if len(points) < entry.sample:

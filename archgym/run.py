@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archgym.agent import find_agent
+from archgym.agent import check_goals, find_agent
 from archgym.errors import BudgetExhausted
 from archgym.evaluator import Evaluator
 from archgym.hyperparameters import resolve
@@ -138,10 +138,12 @@ def search(
         The finished run.
 
     Raises:
-        ValueError: for bad names or values, or a folder that holds a different run.
+        ValueError: for bad names or values, an agent of one goal on a task with several, or a
+            folder that holds a different run.
     """
     method = find_agent(agent)
     settings = resolve(agent, method, hyperparameters)
+    check_goals(agent, method, task.objective, task.name)
     store = None
     if path is not None:
         store = TrialStore(Path(path), run_manifest(task, agent, settings, seed, budget))

@@ -39,6 +39,7 @@ def _agents() -> list[dict[str, Any]]:
             {
                 "name": name,
                 "summary": _first_line(doc),
+                "multi_objective": agent.multi_objective,
                 "hyperparameters": [each.describe() for each in declared(agent).values()],
             }
         )

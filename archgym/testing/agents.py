@@ -18,7 +18,7 @@ import numpy as np
 from archgym.agent import Agent, find_agent
 from archgym.errors import BudgetExhausted
 from archgym.evaluator import Evaluator
-from archgym.hyperparameters import Choice, Range, declared
+from archgym.hyperparameters import Domain, Range, declared
 from archgym.metric import FloatArray
 from archgym.space import Constraint, DesignSpace, IntArray, Parameter
 from archgym.task import Task
@@ -91,7 +91,7 @@ def check_hyperparameters(agent: AgentLike) -> None:
     for name, each in declared(cls).items():
         who = f"{_name(agent)}: hyperparameter {name!r}"
         assert each.default is not inspect.Parameter.empty, f"{who} has no default"
-        assert isinstance(each.domain, Range | Choice), (
+        assert isinstance(each.domain, Domain), (
             f"{who} has no range: annotate it as Annotated[type, Range(low, high)] or Choice((...))"
         )
         if isinstance(each.domain, Range):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archgym.agent import Agent, agent_names, find_agent
-from archgym.hyperparameters import Choice, declared
+from archgym.hyperparameters import Choice, Names, declared
 from archgym.testing.agents import check_agent
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
@@ -16,13 +16,15 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
 def meaning(cls, name):
     """Returns the text of one argument in the class docstring, as one line."""
     text = inspect.getdoc(cls)
-    found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |^\w+:|\Z)", text, re.MULTILINE | re.DOTALL)
     return " ".join(found.group(1).split()).rstrip(".")
 
 
 def allowed(domain):
     if isinstance(domain, Choice):
         return ", ".join(f"`{value}`" for value in domain.values)
+    if isinstance(domain, Names):
+        return "names of agents joined by `+`"
     return f"{domain.low} to {domain.high}" + (", log" if domain.log else "")
 
 

@@ -17,6 +17,14 @@ SHIPPED = {
     "simulated-annealing",
     "hill-climbing",
     "tpe",
+    "cross-entropy",
+    "reinforce",
+    "multi-bandit",
+    "differential-evolution",
+    "cma-es",
+    "nsga2",
+    "nsga3",
+    "portfolio",
 }
 
 

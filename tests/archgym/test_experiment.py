@@ -307,3 +307,22 @@ def test_the_quickstart_is_what_the_readme_promises():
     assert quickstart.budget.samples == 500
     assert len(quickstart.seeds) == 5
     assert [agent.name for agent in quickstart.agents] == ["random", "genetic", "ant-colony"]
+
+
+def test_agents_of_one_goal_are_refused_for_tasks_with_several_all_at_once(outside):
+    lines = problems(
+        tasks=[
+            {"env": "Outside-v0"},
+            {"env": "Outside-v0", "objective": "both"},
+            {"env": "Outside-v0", "workload": "run", "objective": "both"},
+        ],
+        agents=["nsga2", "genetic", {"name": "tpe", "sweep": {"startup": [4, 8]}}, "random"],
+    )
+    assert len(lines) == 4
+    for i, (agent, workload) in enumerate(
+        [("genetic", "walk"), ("tpe", "walk"), ("genetic", "run"), ("tpe", "run")]
+    ):
+        place = 1 if agent == "genetic" else 2
+        task = f"Outside-v0 {workload} both"
+        start = f"agents[{place}]: agent '{agent}': searches one goal, task '{task}' has 2 (Pareto)"
+        assert lines[i].startswith(start)

@@ -1,0 +1,61 @@
+"""Every agent proposes every value of every parameter of every registered design space."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from archgym.agent import agent_names, make_agent
+from archgym.environment import environment_ids, find_environment
+from archgym.space import DesignSpace
+from archgym.testing.toys import function_task
+
+SEEDS = 60
+
+
+def spaces():
+    """Returns every design space that an environment offers, by name."""
+    found = []
+    for name in environment_ids():
+        environment = find_environment(name)
+        option = environment.options.get("space")
+        for choice in option.choices if option else ("default",):
+            found.append(pytest.param(name, choice, id=f"{name} {choice}"))
+    return found
+
+
+@functools.cache
+def task_of(name, choice):
+    """Returns a cheap task over the space: arbitrary costs, so that no value is favoured."""
+    environment = find_environment(name)
+    given = {"space": choice} if "space" in environment.options else {}
+    space = environment.build(**environment.resolve(given)).space
+    weights = np.random.default_rng(0).lognormal(size=len(space))
+
+    def cost(rows):
+        return 1.0 + np.abs(np.sin(rows @ weights * 37.0))
+
+    return function_task(DesignSpace(space.parameters), cost)
+
+
+@pytest.mark.parametrize(("name", "choice"), spaces())
+@pytest.mark.parametrize("agent", agent_names())
+def test_every_value_is_proposed_under_some_seed(agent, name, choice):
+    task = task_of(name, choice)
+    seen = [np.zeros(int(count), np.bool_) for count in task.space.cardinalities]
+    for seed in range(SEEDS):
+        searcher = make_agent(agent, task.space, seed=seed)
+        for _ in range(3):
+            rows = searcher.ask(16)
+            searcher.tell(rows, task.evaluate(rows))
+            active = task.space.active(rows)
+            for j, values in enumerate(seen):
+                values[rows[active[:, j], j]] = True
+        if all(values.all() for values in seen):
+            return
+    missing = {
+        name: np.flatnonzero(~values).tolist()
+        for name, values in zip(task.space.names, seen, strict=True)
+        if not values.all()
+    }
+    pytest.fail(f"never proposed: {missing}")
