@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -94,7 +95,8 @@ class CMAESAgent(Agent):
     ) -> None:
         super().__init__(space, seed)
         self._encoding = Encoding(space)
-        self._size = max(4, round(population * (4 + 3 * np.log(max(1, len(self._encoding))))))
+        size = population * (4 + 3 * math.log(max(1, len(self._encoding))))
+        self._size = max(4, round(size))
         self._spread = spread
         self._patience = patience
         self._known: dict[bytes, float] = {}
@@ -155,7 +157,7 @@ class CMAESAgent(Agent):
                 self._start()
             assert self._optimiser is not None
             solution = self._optimiser.ask()
-            row = self.space.canonical(self._encoding.to_row(solution))[0]
+            row: IntArray = self.space.canonical(self._encoding.to_row(solution))[0]
             key = row.tobytes()
             if key in self._known:
                 self._collect(solution, self._known[key])
@@ -164,8 +166,8 @@ class CMAESAgent(Agent):
                 return row
         # Nothing new within eight generations: start anew, and let a random design through.
         self._optimiser = None
-        row = self.space.canonical(self.space.sample(1, self.rng))[0]
-        return row
+        anywhere: IntArray = self.space.canonical(self.space.sample(1, self.rng))[0]
+        return anywhere
 
     def _collect(self, solution: Any, score: float) -> None:
         """Adds a design to the generation; a full one adapts the distributions."""

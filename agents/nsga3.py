@@ -11,7 +11,7 @@ import numpy as np
 from archgym.agents._fronts import ParetoAgent
 from archgym.hyperparameters import Range
 from archgym.metric import FloatArray
-from archgym.space import DesignSpace, IntArray
+from archgym.space import BoolArray, DesignSpace, IntArray
 
 
 class NSGA3Agent(ParetoAgent):
@@ -75,7 +75,7 @@ def associate(values: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
         values: objectives to maximise `(n, m)`.
         count: at most how many directions there are.
     """
-    finite = np.isfinite(values).all(axis=1)
+    finite: BoolArray = np.asarray(np.isfinite(values).all(axis=1))
     if not finite.any():
         return np.zeros(len(values), np.int64), np.zeros(len(values))
     best, worst = values[finite].max(axis=0), values[finite].min(axis=0)
