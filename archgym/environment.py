@@ -2,8 +2,9 @@
 
 One file in `envs/` defines one environment as a module constant `ENVIRONMENT`. Its module name is
 the environment's id in snake case (`DramController-v0` lives in `dram_controller.py`), so a name is
-found without importing the others. Packages outside add theirs through the entry point group
-`archgym.environments` (entry name: the environment's id).
+found without importing the others; modules that begin with an underscore are parts of one.
+Packages outside add theirs through the entry point group `archgym.environments` (entry name: the
+environment's id).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import importlib.metadata
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archgym.cost_model import CostModel
@@ -33,6 +34,8 @@ class Option:
 
     Attributes:
         default: the value used when the argument is left out.
+        default_for: other defaults `{(name, value): default}`, where the option `name`, an earlier
+            one, has that value.
         doc: one line of meaning.
         choices: the allowed values where they are a short list; empty means the environment checks.
         prefixes: beginnings of texts that are allowed besides the choices, such as `table:`.
@@ -42,6 +45,14 @@ class Option:
     doc: str
     choices: tuple[Any, ...] = ()
     prefixes: tuple[str, ...] = ()
+    default_for: Mapping[tuple[str, Any], Any] = field(default_factory=dict)
+
+    def default_with(self, options: Mapping[str, Any]) -> Any:
+        """Returns the default beside other options."""
+        for (name, value), default in self.default_for.items():
+            if options.get(name) == value:
+                return default
+        return self.default
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -93,7 +104,9 @@ class Environment:
                 raise unknown(f"{self.id}: option", name, (*self.options, "objective"))
             if not self.options[name].accepts(value):
                 raise unknown(f"{self.id}: {name}", value, self.options[name].allowed)
-        resolved = {name: given.get(name, option.default) for name, option in self.options.items()}
+        resolved: dict[str, Any] = {}
+        for name, option in self.options.items():
+            resolved[name] = given[name] if name in given else option.default_with(resolved)
         workload = resolved.get("workload")
         if workload is not None and not str(workload).startswith("file:"):
             known = self.workloads()
@@ -122,7 +135,9 @@ def _bundled() -> dict[str, str]:
     """Maps the bundled environments' module names to import paths."""
     package = importlib.import_module("archgym.envs")
     return {
-        info.name: f"archgym.envs.{info.name}" for info in pkgutil.iter_modules(package.__path__)
+        info.name: f"archgym.envs.{info.name}"
+        for info in pkgutil.iter_modules(package.__path__)
+        if not info.name.startswith("_")
     }
 
 

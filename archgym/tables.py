@@ -102,7 +102,7 @@ def description(task: Task) -> dict[str, Any]:
             {
                 "name": name,
                 "value": task.options[name],
-                "default": option.default,
+                "default": option.default_with(task.options),
                 "choices": [*option.choices, *option.allowed[len(option.choices) :]],
                 "doc": option.doc,
             }

@@ -222,7 +222,7 @@ def task_name(environment: Environment, options: Mapping[str, Any], objective: s
     for key, option in environment.options.items():
         if key == "workload":
             parts.append(str(options[key]))
-        elif options[key] != option.default:
+        elif options[key] != option.default_with(options):
             parts.append(f"{key}={options[key]}")
     return " ".join([*parts, objective])
 

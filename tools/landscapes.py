@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import archgym
 from archgym.envs import dram_controller
+from archgym.envs._dram_metrics import OBJECTIVES
 from archgym.landscape import Landscape, landscape_of
 from archgym.landscape_page import percent
 from archgym.optimum import Optimum, active_values
@@ -99,7 +100,7 @@ def task_of(workload: str, objective: str) -> Task:
 def optima(workload: str) -> str:
     """Returns the table of optima of a workload."""
     rows = []
-    for objective in dram_controller.OBJECTIVES:
+    for objective in OBJECTIVES:
         task = task_of(workload, objective.name)
         optimum = task.optimum
         assert optimum is not None
@@ -179,7 +180,7 @@ def page() -> str:
     prefix = f"{SPACE}-"
     names = [name for name in dram_controller.shipped_tables() if name.startswith(prefix)]
     workloads = [name.removeprefix(prefix).removesuffix(".parquet") for name in names]
-    device = dram_controller.ENVIRONMENT.options["device"].default
+    device = dram_controller.ENVIRONMENT.resolve({"space": SPACE})["device"]
     listed = ", ".join(f"`{workload}`" for workload in workloads)
     parts = [HEAD.format(device=f"`{device}`", workloads=listed)]
     sizes = []
