@@ -167,7 +167,6 @@ def _memory(device: DramDevice) -> Sequence[Parameter]:
 
 
 def _scheduling() -> Sequence[Parameter]:
-    scheduler = {"subsystem": "scheduler"}
     return (
         Parameter(
             "PagePolicy",
@@ -188,7 +187,7 @@ def _scheduling() -> Sequence[Parameter]:
             "Scheduler",
             _names("Scheduler"),
             "which request of a bank goes next",
-            **scheduler,
+            subsystem="scheduler",
         ),
         Parameter(
             "RowHitCap",
@@ -197,13 +196,13 @@ def _scheduling() -> Sequence[Parameter]:
             unit="requests",
             ordered=True,
             when={"Scheduler": ("FrFcfs", "FrFcfsGrp")},
-            **scheduler,
+            subsystem="scheduler",
         ),
         Parameter(
             "SchedulerBuffer",
             ("Bankwise", "ReadWrite", "Shared"),
             "whether request buffers are per bank, per direction, or one for all",
-            **scheduler,
+            subsystem="scheduler",
         ),
         Parameter(
             "RequestBufferSize",
@@ -211,14 +210,14 @@ def _scheduling() -> Sequence[Parameter]:
             "entries of each request buffer",
             unit="requests",
             ordered=True,
-            **scheduler,
+            subsystem="scheduler",
         ),
         Parameter(
             "WriteDrain",
             ("Mixed", "Watermark"),
             "whether writes wait in line with reads, or go in bursts between two watermarks",
             when={"SchedulerBuffer": ("ReadWrite",)},
-            **scheduler,
+            subsystem="scheduler",
         ),
         Parameter(
             "WriteHighWatermark",
@@ -227,7 +226,7 @@ def _scheduling() -> Sequence[Parameter]:
             unit="%",
             ordered=True,
             when={"WriteDrain": ("Watermark",)},
-            **scheduler,
+            subsystem="scheduler",
         ),
         Parameter(
             "WriteLowWatermark",
@@ -236,7 +235,7 @@ def _scheduling() -> Sequence[Parameter]:
             unit="%",
             ordered=True,
             when={"WriteDrain": ("Watermark",)},
-            **scheduler,
+            subsystem="scheduler",
         ),
     )
 
@@ -269,15 +268,13 @@ def _front_end() -> Sequence[Parameter]:
 
 
 def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
-    refresh = {"subsystem": "refresh"}
-    power = {"subsystem": "power-down"}
     refreshed = {"RefreshPolicy": refreshes(device)}
     return (
         Parameter(
             "RefreshPolicy",
             (*(("NoRefresh",) if allow_no_refresh else ()), *refreshes(device)),
             "which banks one refresh takes",
-            **refresh,
+            subsystem="refresh",
         ),
         Parameter(
             "RefreshMaxPostponed",
@@ -286,7 +283,7 @@ def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
             unit="refreshes",
             ordered=True,
             when=refreshed,
-            **refresh,
+            subsystem="refresh",
         ),
         Parameter(
             "RefreshMaxPulledin",
@@ -295,13 +292,13 @@ def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
             unit="refreshes",
             ordered=True,
             when=refreshed,
-            **refresh,
+            subsystem="refresh",
         ),
         Parameter(
             "PowerDownPolicy",
             ("NoPowerDown", "PowerDown", "SelfRefresh"),
             "how far an idle rank is switched off",
-            **power,
+            subsystem="power-down",
         ),
         Parameter(
             "PowerDownIdle",
@@ -310,7 +307,7 @@ def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
             unit="cycles",
             ordered=True,
             when={"PowerDownPolicy": ("PowerDown", "SelfRefresh")},
-            **power,
+            subsystem="power-down",
         ),
         Parameter(
             "SelfRefreshIdle",
@@ -319,7 +316,7 @@ def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
             unit="cycles",
             ordered=True,
             when={"PowerDownPolicy": ("SelfRefresh",)},
-            **power,
+            subsystem="power-down",
         ),
     )
 
