@@ -18,7 +18,7 @@ from typing import NamedTuple
 from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.simulator import COMMAND_NAMES, CommandTrace
 from archgym.cost_models.dram.timing_rules import (
-    ANY,
+    EARLIER,
     KINDS,
     RANK_WIDE,
     RULE_NAMES,
@@ -26,6 +26,7 @@ from archgym.cost_models.dram.timing_rules import (
     Command,
     Rule,
     Violation,
+    length,
     sum_of,
 )
 
@@ -88,11 +89,12 @@ def finishing_cycles(device: DramDevice) -> int:
     """Cycles from the moment a rank takes no more work to its REF, at most.
 
     The row opened last must stay open for tRAS, or may be written first, which takes tRCD, the
-    write and its recovery; then it is precharged. PREA and REF may wait a cycle each for those of
-    every other rank.
+    write and its recovery; then it is precharged. PREA and REF may wait for those of every other
+    rank, and for a command that has the bus.
     """
-    recovery = max(device.timing.tRAS, sum_of(device, ("tRCD", "tCWL", "BL/2", "tWR")))
-    return recovery + device.timing.tRP + 2 * device.organisation.ranks
+    recovery = max(device.timing.tRAS, sum_of(device, ("tRCDWR", "tCWL", "BL/2", "tWR")))
+    waits = 2 * device.organisation.ranks * length(device, "PRE") + length(device, "ACT") - 1
+    return recovery + device.timing.value("tRPab") + waits
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,10 @@ class _Channel:
         o = device.organisation
         self.device = device
         self.limits = limits
-        self.required = [(rule, rule.cycles(device)) for rule in RULES]
+        rules = [rule.on(device) for rule in RULES]
+        self.required = [(rule, rule.cycles(device)) for rule in rules if rule is not None]
+        # By bus: the row bus (or the only one) and the column bus.
+        self.on_bus: list[Command | None] = [None, None]
         self.last: Command | None = None
         places = [(g, b) for g in range(o.bank_groups) for b in range(o.banks_per_group)]
         # Per rank and bank: the ACT or RDA, WRA, PRE ... that last opened or closed it.
@@ -126,7 +131,7 @@ class _Channel:
         self.closed: list[dict[tuple[int, int], Command]] = [{} for _ in range(o.ranks)]
         # Per rank and kind: the latest event of each bank; REF stands under the bank (-1, -1).
         self.events: list[dict[str, dict[tuple[int, int], _Event]]] = [
-            {kind: {} for kind in ANY} for _ in range(o.ranks)
+            {kind: {} for kind in EARLIER} for _ in range(o.ranks)
         ]
         self.activates: list[deque[Command]] = [deque(maxlen=4) for _ in range(o.ranks)]
         self.bursts: list[_Event] = []
@@ -146,9 +151,17 @@ class _Channel:
         self._apply(command)
 
     def _command_bus(self, command: Command) -> Iterator[Violation]:
-        if self.last is not None and self.last.cycle == command.cycle:
-            text = "one command per cycle and channel"
-            yield Violation("command_bus", text, self.last, command, 1, 0)
+        last = self.on_bus[self._bus(command)]
+        if last is None:
+            return
+        busy, spacing = length(self.device, KINDS[last.name]), command.cycle - last.cycle
+        if spacing < busy:
+            text = "one command at a time on a bus"
+            yield Violation("command_bus", text, last, command, busy, spacing)
+
+    def _bus(self, command: Command) -> int:
+        column = KINDS[command.name] in ("RD", "WR")
+        return 1 if column and self.device.commands.buses == 2 else 0
 
     def _state(self, command: Command) -> Iterator[Violation]:
         rank, place = command.rank, (command.bankgroup, command.bank)
@@ -174,8 +187,11 @@ class _Channel:
             if kind not in rule.later:
                 continue
             event = self._latest(rule, command)
-            if event is not None and command.cycle - event.cycle < required:
-                spacing = command.cycle - event.cycle
+            if event is None:
+                continue
+            longer = length(self.device, kind) - length(self.device, rule.earlier)
+            spacing = command.cycle - event.cycle + longer
+            if spacing < required:
                 yield Violation(rule.name, str(rule), event.command, command, required, spacing)
 
     def _latest(self, rule: Rule, command: Command) -> _Event | None:
@@ -209,7 +225,10 @@ class _Channel:
             return
         burst, gap = self.device.burst_cycles, self.device.timing.tRTRS
         start = self._data_start(command)
+        own = self.device.organisation.data_buses > 1
         for event in self.bursts:
+            if own and event.command.rank != command.rank:
+                continue
             apart = max(start - event.cycle, event.cycle - start) - burst
             earlier = event.command
             pair = f"data of {KINDS[earlier.name]} and {KINDS[command.name]}"
@@ -221,8 +240,9 @@ class _Channel:
                 yield Violation("tRTRS", text, earlier, command, gap, apart)
 
     def _data_start(self, command: Command) -> int:
-        t = self.device.timing
-        return command.cycle + (t.tCL if KINDS[command.name] == "RD" else t.tCWL)
+        kind = KINDS[command.name]
+        last = command.cycle + length(self.device, kind) - 1
+        return last + sum_of(self.device, ("tCL", "tDQSCK") if kind == "RD" else ("tCWL",))
 
     def _refresh_deadlines(self, command: Command) -> Iterator[Violation]:
         """The k-th REF of a rank (k = 1 ...) comes by (k + postponed) tREFI, plus the slack."""
@@ -258,11 +278,15 @@ class _Channel:
     def _apply(self, command: Command) -> None:
         rank, kind, place = command.rank, KINDS[command.name], (command.bankgroup, command.bank)
         self.last = command
+        self.on_bus[self._bus(command)] = command
         if kind == "REF":
             self.refreshes[rank].append(command)
             self.events[rank]["REF"][(-1, -1)] = _Event(command.cycle, command)
             return
         if kind == "PRE":
+            self.events[rank]["PRE command"][(-1, -1)] = _Event(command.cycle, command)
+            if command.name == "PREA":
+                self.events[rank]["PREA"][(-1, -1)] = _Event(command.cycle, command)
             for each in self.open[rank] if command.name == "PREA" else (place,):
                 self._close(command, each, command.cycle)
             return
@@ -282,14 +306,19 @@ class _Channel:
             self._close(command, place, self._auto_precharge(command, place))
 
     def _auto_precharge(self, command: Command, place: tuple[int, int]) -> int:
-        """Cycle at which the precharge of an RDA or WRA begins.
+        """Cycle at which a PRE would begin that does what that of an RDA or WRA does.
 
         After tRTP, or the write's recovery, but not before the row was open for tRAS.
         """
         terms = ("tRTP",) if command.name == "RDA" else ("tCWL", "BL/2", "tWR")
-        start = command.cycle + sum_of(self.device, terms)
+        precharge = length(self.device, "PRE")
+        longer = length(self.device, KINDS[command.name]) - precharge
+        start = command.cycle + sum_of(self.device, terms) + longer
         activate = self.events[command.rank]["ACT"].get(place)
-        return start if activate is None else max(start, activate.cycle + self.device.timing.tRAS)
+        if activate is None:
+            return start
+        longer = length(self.device, "ACT") - precharge
+        return max(start, activate.cycle + self.device.timing.tRAS + longer)
 
     def _close(self, command: Command, place: tuple[int, int], cycle: int) -> None:
         self.open[command.rank][place] = False

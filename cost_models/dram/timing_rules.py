@@ -1,15 +1,17 @@
 """The JEDEC rules that the timing checker holds commands to, as tables.
 
-DDR3 (JESD79-3F) and DDR4 (JESD79-4): the descriptions of the activate, precharge, read, write and
-refresh commands, and the tables of AC timing.
+DDR3 (JESD79-3F), DDR4 (JESD79-4), DDR5 (JESD79-5), LPDDR4 (JESD209-4), LPDDR5 (JESD209-5), HBM2
+(JESD235), HBM3 (JESD238) and GDDR6 (JESD250): the descriptions of the activate, precharge, read,
+write and refresh commands, and the tables of AC timing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from archgym.cost_models.dram.devices import DramDevice
+from archgym.cost_models.dram.timings import SAME_AS
 
 KINDS: Final = {
     "ACT": "ACT",
@@ -27,7 +29,10 @@ RANK_WIDE: Final = ("PREA", "REF")
 """Commands to a whole rank."""
 
 ANY: Final = ("ACT", "RD", "WR", "PRE", "REF")
-"""All kinds."""
+"""All kinds of later commands."""
+
+EARLIER: Final = (*ANY, "PREA", "PRE command")
+"""All kinds of earlier commands, see `Rule`."""
 
 
 class Command(NamedTuple):
@@ -62,13 +67,13 @@ class Command(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """Least spacing of two commands.
+    """Least spacing of two commands, from the last cycle of the one to the last of the other.
 
     Attributes:
         name: The constraint's name in the standard.
         earlier: Kind of the earlier command: ACT, RD, WR, PRE or REF. RDA is an RD, WRA a WR, PREA
             a PRE of every bank; RDA and WRA are besides a PRE at the cycle at which their
-            precharge begins.
+            precharge begins. `PREA` is that command alone, `PRE command` a PRE or PREA.
         later: Kinds of the later command.
         scope: Where the later command goes, seen from the earlier one: `bank` (the same bank),
             `bank group` (the same one), `other group` (of the same rank) or `rank` (the same one).
@@ -85,6 +90,19 @@ class Rule:
         """Least spacing on a device, in memory-clock cycles."""
         return sum_of(device, self.terms)
 
+    def on(self, device: DramDevice) -> Rule | None:
+        """The rule as the device has it: under the name of the constraint that it states, or none.
+
+        A device that does not tell writes from reads, or all banks from one, has the general rule.
+        """
+        if getattr(device.timing, self.name, None) is not None:
+            return self
+        if self.name not in SAME_AS or self.earlier == "PREA":
+            return None
+        general = SAME_AS[self.name]
+        terms = tuple(general if term == self.name else term for term in self.terms)
+        return replace(self, name=general, terms=terms)
+
     def __str__(self) -> str:
         place = "another bank group" if self.scope == "other group" else f"the same {self.scope}"
         later = "any command" if self.later == ANY else " or ".join(self.later)
@@ -92,7 +110,8 @@ class Rule:
 
 
 RULES: Final = (
-    Rule("tRCD", "ACT", ("RD", "WR"), "bank", ("tRCD",)),
+    Rule("tRCD", "ACT", ("RD",), "bank", ("tRCD",)),
+    Rule("tRCDWR", "ACT", ("WR",), "bank", ("tRCDWR",)),
     Rule("tRAS", "ACT", ("PRE",), "bank", ("tRAS",)),
     Rule("tRC", "ACT", ("ACT",), "bank", ("tRC",)),
     Rule("tRC", "ACT", ("REF",), "rank", ("tRC",)),
@@ -100,9 +119,11 @@ RULES: Final = (
     Rule("tRRD_S", "ACT", ("ACT",), "other group", ("tRRD_S",)),
     Rule("tRP", "PRE", ("ACT",), "bank", ("tRP",)),
     Rule("tRP", "PRE", ("REF",), "rank", ("tRP",)),
+    Rule("tRPab", "PREA", ("ACT", "REF"), "rank", ("tRPab",)),
+    Rule("tPPD", "PRE command", ("PRE",), "rank", ("tPPD",)),
     Rule("tCCD_L", "RD", ("RD",), "bank group", ("tCCD_L",)),
     Rule("tCCD_S", "RD", ("RD",), "other group", ("tCCD_S",)),
-    Rule("tCCD_L", "WR", ("WR",), "bank group", ("tCCD_L",)),
+    Rule("tCCD_L_WR", "WR", ("WR",), "bank group", ("tCCD_L_WR",)),
     Rule("tCCD_S", "WR", ("WR",), "other group", ("tCCD_S",)),
     Rule("tRTW", "RD", ("WR",), "rank", ("tRTW",)),
     Rule("tWTR_L", "WR", ("RD",), "bank group", ("tCWL", "BL/2", "tWTR_L")),
@@ -142,7 +163,8 @@ class Violation:
             after the deadline).
         required: Least spacing in cycles; None for rules of state. `refresh_postponed`: the
             deadline's cycle. `refresh_pulled_in`: the first cycle allowed.
-        spacing: Spacing found, in cycles; for the two just named the cycle found.
+        spacing: Spacing found, in cycles; for the two just named the cycle found. Spacings of the
+            table `RULES` count from the last cycle of a command to the last of the other.
     """
 
     name: str
@@ -158,9 +180,14 @@ class Violation:
         return f"{self.name}: {self.rule}{found}: {start}{self.later}"
 
 
+def length(device: DramDevice, kind: str) -> int:
+    """Cycles that a command of some kind takes on its bus; REF and PREA are as long as PRE."""
+    return int(getattr(device.commands, kind if kind in ("ACT", "RD", "WR") else "PRE"))
+
+
 def sum_of(device: DramDevice, terms: tuple[str, ...]) -> int:
     """Sum of timings of the device in cycles; `BL/2` is the length of a burst."""
     total = 0
     for term in terms:
-        total += device.burst_cycles if term == "BL/2" else int(getattr(device.timing, term))
+        total += device.burst_cycles if term == "BL/2" else device.timing.value(term)
     return total

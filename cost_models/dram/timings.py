@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from archgym.cost_models.dram import cells as c
 
-_SAME_AS: Final = {"tRCDWR": "tRCD", "tCCD_L_WR": "tCCD_L", "tRPab": "tRP"}
+SAME_AS: Final = {"tRCDWR": "tRCD", "tCCD_L_WR": "tCCD_L", "tRPab": "tRP"}
+"""Constraints that only some standards tell apart, and the one that stands for each elsewhere."""
+
 _OWN: Final = {"tDQSCK": 0, "tPPD": 1}
 
 
@@ -79,7 +81,7 @@ class DramTiming:
         """A constraint in cycles; where it is None, the one that stands for it."""
         own = getattr(self, name)
         if own is None:
-            own = _OWN[name] if name in _OWN else getattr(self, _SAME_AS[name])
+            own = _OWN[name] if name in _OWN else getattr(self, SAME_AS[name])
         return int(own)
 
 
