@@ -99,6 +99,11 @@ Y_LOW: Final = 59  # watermarks in percent
 Y_HIGH: Final = 60
 Y_COMMAND: Final = 61  # the next command
 Y_OWN: Final = 62  # first cycle its bank allows it
+Y_ROW_CAP: Final = 88  # accesses after which a row is closed, 0: never
+Y_DUE: Final = 89  # banks whose row has had them, without a PRE in the queue
+Y_DUE_AT: Final = 90  # first cycle at which one of them may get one, or before
+Y_CLOSES: Final = 91  # PREs that wait in the queue
+Y_CLOSED: Final = 92  # PREs taken from it
 
 # What the `modern` controller adds.
 Z_CAP: Final = 64  # row hits that may overtake a bank's oldest request, INF without a limit
@@ -200,6 +205,8 @@ IDLE_BASE: Final = OPENED_BASE
 RANK_OF: Final = OPENED_BASE + MOST_BANKS
 OVERTAKEN: Final = RANK_OF + MOST_BANKS
 USED: Final = OVERTAKEN + MOST_BANKS
+DUE_BASE: Final = OVERTAKEN  # of `ramulator`: banks of Y_DUE, unordered; banks of Y_CLOSES, a ring
+CLOSE_BASE: Final = USED
 
 # Banks.
 BANK_CELLS: Final = 16
@@ -222,6 +229,9 @@ B_EARLIEST: Final = (
 B_REQUEST: Final = BANK_BASE + 13  # trace index of that request
 B_LIMIT: Final = BANK_BASE + 14  # index of the shared limit that the command obeys
 B_GROUP: Final = BANK_BASE + 15  # index of the first shared limit of its bank group
+B_ACCESSES: Final = B_COMMAND  # of `ramulator`: accesses to the open row
+B_QUEUED: Final = B_LIMIT  # a PRE for it is in the queue
+B_BEHIND: Final = B_REQUEST  # refreshes that had come before that PRE
 
 # Slots, in an array of their own: one per request in the controller's buffers.
 SLOT_CELLS: Final = 8
@@ -301,7 +311,8 @@ RP_WRITES: Final = 2
 RP_LOW: Final = 3  # watermarks, percent of the write buffer
 RP_HIGH: Final = 4
 RP_REFRESH: Final = 5
-RAMULATOR_POLICIES: Final = 6
+RP_ROW_CAP: Final = 6  # accesses after which a row is closed, 0: never
+RAMULATOR_POLICIES: Final = 7
 RSCHED_FRFCFS: Final = 0
 RSCHED_FRFCFS_ROW_HIT: Final = 1
 

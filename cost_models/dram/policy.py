@@ -106,6 +106,9 @@ CONTROLLERS: Final[dict[str, tuple[PolicyField, ...]]] = {
         PolicyField("WriteLowWatermark", None, 20, 1, 100, "percent: writes stop below"),
         PolicyField("WriteHighWatermark", None, 80, 0, 100, "percent: writes start above"),
         _named("RefreshPolicy", ("NoRefresh", "AllBank"), "AllBank", "how rows are refreshed"),
+        PolicyField(
+            "RowAccessCap", None, 0, 0, 4096, "accesses after which a row is closed; 0: any number"
+        ),
     ),
 }
 """Parameters of each controller, in the order of its policy rows."""

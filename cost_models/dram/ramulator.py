@@ -41,6 +41,14 @@ from archgym.cost_models.dram.machine import (
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, count_hits, remove
 from archgym.cost_models.dram.responses import answer, lines_of, power_of_two, reads_before
+from archgym.cost_models.dram.row_cap import (
+    count_access,
+    forget_accesses,
+    last_access,
+    next_close,
+    queue_closes,
+    take_close,
+)
 
 
 @inlined
@@ -52,6 +60,8 @@ def start(geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int) -
     m[c.Y_ROOM + 1] = policy[c.RP_WRITES]
     m[c.Y_LOW] = policy[c.RP_LOW]
     m[c.Y_HIGH] = policy[c.RP_HIGH]
+    m[c.Y_ROW_CAP] = policy[c.RP_ROW_CAP]
+    m[c.Y_DUE_AT] = c.INF
     m[c.X_MOST_READS] = most_reads
     m[c.X_TRIGGER] = m[c.T_REFI] if policy[c.RP_REFRESH] != c.REFRESH_NONE else c.INF
     m[c.X_TAKEN] = -1
@@ -183,6 +193,21 @@ def find_refresh(m: IntArray, t: int) -> None:
 
 
 @inlined
+def find_close(m: IntArray, b: int, t: int) -> None:
+    """Find when the PRE for bank `b` at the head of the queue can go; not before its access."""
+    p = bank_at(b)
+    if m[p + c.B_SLOT] >= 0:
+        return
+    own = max(m[p + c.B_NEXT_PRE], m[limit_at(m[p + c.B_GROUP] + c.PRE)])
+    at = max(own, max(m[c.X_BUS], t))
+    if at < m[c.X_BEST_AT]:
+        m[c.X_BEST_AT] = at
+        m[c.X_BEST] = -1
+        m[c.Y_COMMAND] = c.PRE
+        m[c.Y_OWN] = at
+
+
+@inlined
 def set_write_mode(m: IntArray) -> int:
     """Turn to writes above the high watermark or without reads, back below the low one."""
     writes = 100 * m[c.Y_BUFFERED + 1]
@@ -270,7 +295,10 @@ def find_command(m: IntArray, slot: IntArray, t: int) -> None:
     """Find the command that goes next: of the active buffer, a refresh, a read or write."""
     m[c.X_RESCAN] = 0
     find_active(m, slot, t)
-    if m[c.Y_REFRESHES] > 0:
+    b = next_close(m)
+    if b >= 0:
+        find_close(m, b, t)
+    elif m[c.Y_REFRESHES] > 0:
         find_refresh(m, t)
     elif m[c.X_BEST_AT] > t:
         find_buffered(m, slot, t)
@@ -324,6 +352,26 @@ def issue_refresh(m: IntArray, slot: IntArray, commands: IntArray, out: IntArray
     after_precharge_all(m, out, r, t)
     for b in range(r * per_rank, (r + 1) * per_rank):
         set_row(m, slot, b, -1)
+        forget_accesses(m, b)
+
+
+@inlined
+def issue_close(m: IntArray, slot: IntArray, commands: IntArray, out: IntArray, t: int) -> None:
+    """Issue the PRE at the head of the queue, to a closed bank where a refresh closed it before."""
+    b = next_close(m)
+    p = bank_at(b)
+    q = rank_at(m[c.RANK_OF + b])
+    take_close(m)
+    record(commands, out, t, c.PRE, b, -1, -1)
+    if m[p + c.B_ROW] >= 0:
+        out[c.O_PRE] += 1
+        after_precharge(m, p, q, t)
+        set_row(m, slot, b, -1)
+        forget_accesses(m, b)
+    else:
+        raise_to(m, p + c.B_NEXT_ACT, t + m[c.T_RP])
+        raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RP_REF])
+    part_precharges(m, q, t)
 
 
 @inlined
@@ -347,6 +395,7 @@ def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, s: int, t: i
         after_precharge(m, p, q, t)
         part_precharges(m, q, t)
         set_row(m, slot, b, -1)
+        forget_accesses(m, b)
         return
     row = slot[slot_at(s) + c.S_ROW]
     out[c.O_ACT] += 1
@@ -363,6 +412,7 @@ def access(m: IntArray, slot: IntArray, out: IntArray, b: int, s: int, t: int) -
     """Read or write the request in slot `s` of bank `b`."""
     p = bank_at(b)
     q = rank_at(m[c.RANK_OF + b])
+    last = last_access(m, b, s)
     if m[p + c.B_SLOT] == s:
         m[p + c.B_SLOT] = -1
         drop(m, c.OPENED_BASE, c.Y_OPENED, b)
@@ -370,12 +420,23 @@ def access(m: IntArray, slot: IntArray, out: IntArray, b: int, s: int, t: int) -
         take_out(m, slot, b, s)
     m[c.X_SERVED] += 1
     give_slot(m, slot, s)
+    before = m[q + c.R_NEXT_PREAB]
     if m[c.Y_COMMAND] == c.WR:
         out[c.O_WR] += 1
         after_write(m, p, q, t)
     else:
         out[c.O_RD] += 1
         after_read(m, p, q, t)
+    if last:
+        out[c.O_PRE] += 1
+        out[c.O_AUTO_PRE] += 1
+        # The precharge inside the access begins when a PRE could, and keeps no PREA back.
+        m[q + c.R_NEXT_PREAB] = before
+        after_precharge(m, p, q, m[p + c.B_NEXT_PRE])
+        set_row(m, slot, b, -1)
+        forget_accesses(m, b)
+    else:
+        count_access(m, b)
 
 
 @compiled
@@ -398,7 +459,7 @@ def simulate(
     n = q.size // c.REQUEST_CELLS
     t = 1
     tick = 2 - m[c.T_BUSES]  # with two buses another command may go in the same cycle
-    while m[c.X_SERVED] < n:
+    while m[c.X_SERVED] < n or (m[c.Y_DUE] + m[c.Y_CLOSES] > 0 and t <= out[c.O_CYCLES]):
         if m[c.X_ARRIVES] == c.INF:
             find_arrival(m, q, returns)
         # The tick in which the next request can be taken; unknown while its buffer is full.
@@ -412,11 +473,12 @@ def simulate(
             m[c.X_TRIGGER] += m[c.T_REFI]
             m[c.Y_REFRESHES] += m[c.X_RANKS]
             m[c.X_RESCAN] = 1
+        queue_closes(m, t)
         if m[c.X_RESCAN]:
             find_command(m, slot, t)
         if m[c.X_BEST_AT] > t:
-            event = min(min(m[c.X_BEST_AT], m[c.X_TRIGGER]), arrives)
-            if m[c.X_SERVED] < n:
+            event = min(min(m[c.X_BEST_AT], m[c.X_TRIGGER]), min(arrives, m[c.Y_DUE_AT]))
+            if m[c.X_SERVED] < n or m[c.Y_DUE] + m[c.Y_CLOSES] > 0:
                 account(m, out, event)
                 t = event
             continue
@@ -424,14 +486,20 @@ def simulate(
         m[c.X_RESCAN] = 1
         s = m[c.X_BEST]
         if s < 0:
-            issue_refresh(m, slot, commands, out, t)
+            if m[c.Y_COMMAND] == c.PRE:
+                issue_close(m, slot, commands, out, t)
+            else:
+                issue_refresh(m, slot, commands, out, t)
             t += tick
             continue
         cell = slot_at(s)
         i = slot[cell + c.S_REQUEST]
         b = q[request_at(i) + c.Q_HOME]
         command = m[c.Y_COMMAND]
-        record(commands, out, t, command, b, slot[cell + c.S_ROW], slot[cell + c.S_COLUMN])
+        shown = command
+        if (command == c.RD or command == c.WR) and last_access(m, b, s):
+            shown = command + c.RDA - c.RD
+        record(commands, out, t, shown, b, slot[cell + c.S_ROW], slot[cell + c.S_COLUMN])
         classify(slot, out, s, command)
         if command == c.ACT or command == c.PRE:
             row_command(m, slot, out, b, s, t)
