@@ -172,6 +172,46 @@ def _say_how_to_resume(outcome: Outcome, what: str) -> None:
 
 
 @app.command()
+def tune(
+    experiment: Annotated[str, typer.Argument(help="a YAML file with a section `tuning`")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder.  [default: results/NAME-tuning]"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what the folder already holds.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes.  [default: one per core]")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as tuning.trials=5."),
+    ] = None,
+) -> None:
+    """Tune every agent with the same effort and write presets that experiments can name."""
+    from archgym import console, tables
+    from archgym.experiment import load_experiment
+    from archgym.tuning import tune as tune_agents
+
+    loaded = load_experiment(experiment, settings or [])
+    with console.progress() as progress:
+        outcome = tune_agents(loaded, output, resume=resume, workers=workers, listener=progress)
+    if outcome.interrupted:
+        print(
+            f"interrupted: {outcome.rounds} settings per agent are complete, all trials are kept; "
+            f"continue with the same command, -o {outcome.folder} and --resume",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130)
+    tables.print_tuning(outcome)
+    if outcome.failures:
+        for spec, reason in outcome.failures[:20]:
+            print(f"error: {spec.label} {spec.task_name}: {reason}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
 def show(
     folder: Annotated[Path, typer.Argument(help="results folder of an experiment")],
     json: Json = False,

@@ -85,6 +85,12 @@ class AgentEntry(_Model):
         max_length=200,
         description="name in tables; left out, the agent's name with what is varied",
     )
+    preset: str | None = Field(
+        default=None,
+        min_length=1,
+        description="file of hyperparameters that `archgym tune` wrote; those given beside it "
+        "take precedence",
+    )
     sweep: dict[str, list[Any]] = Field(
         default_factory=dict,
         description="values to try per hyperparameter; all combinations are run",
@@ -118,6 +124,45 @@ def _seeds_from_count(value: Any) -> Any:
     return value
 
 
+Seeds = Annotated[
+    list[Annotated[int, Field(ge=0, lt=2**63)]],
+    BeforeValidator(_seeds_from_count),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": _MAX_SEEDS},
+                {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0},
+                    "minItems": 1,
+                    "maxItems": _MAX_SEEDS,
+                    "uniqueItems": True,
+                },
+            ]
+        }
+    ),
+]
+
+
+class Tuning(_Model):
+    """How `archgym tune` chooses hyperparameters, on tasks and seeds that are not reported."""
+
+    trials: int = Field(
+        ge=1, le=10_000, description="settings to try per agent, the default one among them"
+    )
+    tasks: list[TaskEntry] = Field(min_length=1, description="what is searched while tuning")
+    seeds: Seeds = Field(
+        min_length=1, max_length=_MAX_SEEDS, description="a list that shares none with the seeds"
+    )
+    samples: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**9,
+        description="unique designs that a run may evaluate; left out, those of the experiment",
+    )
+    sampler_seed: int = Field(default=0, ge=0, lt=2**31, description="seed of the choice")
+
+
 class Experiment(_Model):
     """An experiment file."""
 
@@ -125,24 +170,7 @@ class Experiment(_Model):
     name: str = Field(pattern=_NAME, description="names the default output folder")
     description: str = Field(default="", description="what the experiment is for")
     budget: SampleBudget
-    seeds: Annotated[
-        list[Annotated[int, Field(ge=0, lt=2**63)]],
-        BeforeValidator(_seeds_from_count),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "integer", "minimum": 1, "maximum": _MAX_SEEDS},
-                    {
-                        "type": "array",
-                        "items": {"type": "integer", "minimum": 0},
-                        "minItems": 1,
-                        "maxItems": _MAX_SEEDS,
-                        "uniqueItems": True,
-                    },
-                ]
-            }
-        ),
-    ] = Field(
+    seeds: Seeds = Field(
         min_length=1, max_length=_MAX_SEEDS, description="number of seeds (0, 1, ...), or a list"
     )
     tasks: list[TaskEntry] = Field(min_length=1, description="what is searched")
@@ -152,6 +180,9 @@ class Experiment(_Model):
             BeforeValidator(_agent_from_name, json_schema_input_type=str | AgentEntry),
         ]
     ] = Field(min_length=1, description="what searches")
+    tuning: Tuning | None = Field(
+        default=None, description="how `archgym tune` chooses hyperparameters of the agents"
+    )
 
     def dump(self) -> dict[str, Any]:
         """Returns the experiment as plain data, as an experiment file holds it."""
@@ -188,6 +219,7 @@ _ENTRY_MODELS: Mapping[str, type[BaseModel]] = {
     "budget": SampleBudget,
     "tasks": TaskEntry,
     "agents": AgentEntry,
+    "tuning": Tuning,
 }
 
 

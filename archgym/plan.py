@@ -18,6 +18,7 @@ from archgym.agent import Agent, check_goals, find_agent
 from archgym.environment import Environment, find_environment
 from archgym.experiment import AgentEntry, Experiment, ExperimentError, TaskEntry
 from archgym.hyperparameters import Choice, Hyperparameter, Range, declared, resolve
+from archgym.preset import Preset, load_preset, problem_of
 from archgym.task import resolve_objective, task_name
 
 MAX_RUNS = 100_000
@@ -61,6 +62,7 @@ class _Variant:
     agent: str
     label: str
     hyperparameters: dict[str, Any]
+    tuned: bool = False
 
 
 class _Problems:
@@ -89,9 +91,10 @@ def plan(experiment: Experiment) -> list[RunSpec]:
     """
     problems = _Problems()
     tasks = _tasks(experiment.tasks, problems)
+    reported = [name for name, _ in tasks]
     variants: list[_Variant] = []
     for i, entry in enumerate(experiment.agents):
-        variants += _variants(f"agents[{i}]", entry, problems)
+        variants += _variants(f"agents[{i}]", entry, reported, problems)
     _check_goals(experiment.agents, tasks, problems)
     variants = _labelled(variants, experiment.agents, problems)
     count = len(tasks) * len(variants) * len(experiment.seeds)
@@ -171,12 +174,31 @@ def _check_goals(
                 problems.tried(f"agents[{i}]", check_goals, entry.name, agent, objective, name)
 
 
-def _variants(field: str, entry: AgentEntry, problems: _Problems) -> list[_Variant]:
+def _preset(
+    field: str, entry: AgentEntry, reported: Sequence[str], problems: _Problems
+) -> Preset | None:
+    """Reads the entry's preset, which must not come from the tasks that are reported."""
+    if entry.preset is None:
+        return None
+    preset = problems.tried(f"{field}.preset", load_preset, entry.preset, entry.name)
+    for task in preset.tasks if preset else ():
+        if problem_of(task) in map(problem_of, reported):
+            problems.add(f"{field}.preset: {entry.preset} was tuned on task {task!r} of this file")
+    return preset
+
+
+def _variants(
+    field: str, entry: AgentEntry, reported: Sequence[str], problems: _Problems
+) -> list[_Variant]:
     """Expands one entry of the agents into its settings."""
     before = len(problems.lines)
     agent = problems.tried(field, find_agent, entry.name)
+    preset = _preset(field, entry, reported, problems)
     if agent is None:
         return []
+    tuned = preset.hyperparameters if preset else {}
+    for key, value in tuned.items():
+        problems.tried(f"{field}.preset", resolve, entry.name, agent, {key: value})
     for key, value in entry.hyperparameters.items():
         problems.tried(field, resolve, entry.name, agent, {key: value})
     for key, values in entry.sweep.items():
@@ -184,10 +206,15 @@ def _variants(field: str, entry: AgentEntry, problems: _Problems) -> list[_Varia
     if len(problems.lines) > before:
         return []
     points = (_grid if entry.sample is None else _sampled)(field, entry, agent, problems)
+    given = {**tuned, **entry.hyperparameters}
     return [
-        _Variant(entry.name, label, resolve(entry.name, agent, {**entry.hyperparameters, **point}))
+        _Variant(entry.name, label, resolve(entry.name, agent, {**given, **point}), bool(preset))
         for label, point in points.items()
     ]
+
+
+def _title(entry: AgentEntry) -> str:
+    return entry.label or (f"{entry.name} tuned" if entry.preset else entry.name)
 
 
 def _check_swept(
@@ -224,7 +251,7 @@ def _grid(
         dict(zip(entry.sweep, values, strict=True))
         for values in itertools.product(*entry.sweep.values())
     ]
-    return {" ".join([entry.label or entry.name, *_settings(point)]): point for point in points}
+    return {" ".join([_title(entry), *_settings(point)]): point for point in points}
 
 
 def _sampled(
@@ -246,7 +273,7 @@ def _sampled(
             f"{field}.sample: value {entry.sample} is above the number of settings that agent "
             f"{entry.name!r} has in its free ranges ({', '.join(e.name for e in free) or 'none'})"
         )
-    base = entry.label or entry.name
+    base = _title(entry)
     return {f"{base} #{i + 1}": point for i, point in enumerate(points)}
 
 
@@ -289,7 +316,8 @@ def _labelled(
     """Makes labels unique by naming the settings that differ, and refuses repeated agents."""
     settings: dict[str, str] = {}
     for variant in variants:
-        key = json.dumps([variant.agent, variant.hyperparameters])
+        # Tuning may have found that the defaults are best.
+        key = json.dumps([variant.agent, variant.hyperparameters, variant.tuned])
         if key in settings:
             problems.add(
                 f"agents: {variant.label!r} and {settings[key]!r} are the same agent with the same "

@@ -10,6 +10,7 @@ from archgym.console import number, print_table, score
 if TYPE_CHECKING:
     from archgym.results import AgentSummary, ExperimentResults, TaskResults
     from archgym.task import Task
+    from archgym.tuning import TuningOutcome
 
 KINDS = ("envs", "agents", "workloads", "experiments")
 
@@ -298,3 +299,25 @@ def print_checks(checks: Sequence[Mapping[str, Any]]) -> None:
         ],
         right=["n", "exact", "median err", "p95 err", "max err", "spearman"],
     )
+
+
+def print_tuning(outcome: TuningOutcome) -> None:
+    """Prints what tuning found, and where the presets are."""
+    rows = [
+        [
+            each.label,
+            score(each.default_value),
+            score(each.value),
+            ", ".join(f"{k}={v}" for k, v in each.preset.hyperparameters.items()),
+            str(each.file),
+        ]
+        for each in outcome.agents
+    ]
+    print_table(
+        ["agent", "default", "tuned", "hyperparameters", "preset"],
+        rows,
+        title=f"{outcome.rounds} settings per agent; minus regret or score, higher is better",
+        right=("default", "tuned"),
+    )
+    if outcome.without:
+        print(f"without hyperparameters: {', '.join(outcome.without)}")

@@ -49,7 +49,7 @@ def pending_runs(
             f"{root}: holds other files ({_some(sorted(others))}), choose an empty or new folder "
             f"with -o"
         )
-    _check_same(experiment, root)
+    check_same(experiment, root)
     statuses = [run_status(root, spec) for spec in specs]
     complete = statuses.count("complete")
     if not resume and complete == len(specs):
@@ -69,7 +69,17 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def _check_same(experiment: Experiment, root: Path) -> None:
+def check_same(experiment: Experiment, root: Path, command: str = "run") -> None:
+    """Compares an experiment with the one that a folder holds.
+
+    Args:
+        experiment: to compare, its description apart.
+        root: the folder.
+        command: of `archgym`, that continues what is in the folder.
+
+    Raises:
+        ValueError: if they differ, naming the first difference.
+    """
     file = root / "experiment.yaml"
     try:
         there = parse_experiment(yamlfile.read(file)).dump()
@@ -84,7 +94,8 @@ def _check_same(experiment: Experiment, root: Path) -> None:
     if here != there:
         raise ValueError(
             f"{root}: holds a different experiment ({_difference(there, here)}); choose another "
-            f"folder with -o, or continue that one with `archgym run {file} -o {root} --resume`"
+            f"folder with -o, or continue that one with `archgym {command} {file} -o {root} "
+            f"--resume`"
         )
 
 

@@ -139,7 +139,7 @@ def test_a_missing_key_and_an_unknown_one(outside):
     assert caught.value.problems == (
         "seeds: is missing, it must be given",
         "key: unknown name 'seed'; did you mean 'seeds'? Allowed: agents, budget, description, "
-        "name, seeds, tasks, version.",
+        "name, seeds, tasks, tuning, version.",
     )
 
 
