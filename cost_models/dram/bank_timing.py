@@ -50,15 +50,21 @@ def after_activate(m: IntArray, p: int, q: int, t: int, row: int) -> None:
     raise_to(m, p + c.B_NEXT_PRE, t + m[c.T_RAS])
     raise_to(m, q + c.R_NEXT_PREAB, t + m[c.T_RAS])
     raise_to(m, q + c.R_NEXT_REF, t + m[c.T_RC_REF])
+    count_activation(m, q, t)
+    raise_to(m, limit_at(m[p + c.B_GROUP]) + c.ACT, t + m[c.T_RRD_L])
+    begin_active(m, q, t)
+    m[q + c.R_OPEN] += 1
+
+
+@inlined
+def count_activation(m: IntArray, q: int, t: int) -> None:
+    """Keep the next activation of the rank with cells at `q` apart: tRRD_S, tFAW of the fourth."""
     head = m[q + c.R_FAW_HEAD]
     m[q + c.R_FAW + head] = t
     head = (head + 1) & 3
     m[q + c.R_FAW_HEAD] = head
     window = m[q + c.R_FAW + head] + m[c.T_FAW]
     raise_rank(m, q, c.ACT, max(t + m[c.T_RRD_S], window))
-    raise_to(m, limit_at(m[p + c.B_GROUP]) + c.ACT, t + m[c.T_RRD_L])
-    begin_active(m, q, t)
-    m[q + c.R_OPEN] += 1
 
 
 @inlined

@@ -39,6 +39,8 @@ SRE: Final = 15  # self-refresh entry and exit, power-down entry and exit
 SRX: Final = 19
 PDE: Final = 23
 PDX: Final = 27
+REFPB: Final = 31  # refresh of one bank; of one bank of every bank group
+REFSB: Final = 35
 CLASSES: Final = 4
 
 # The controller.
@@ -117,6 +119,11 @@ Z_HELD: Final = 71  # while X_BEST serves no request: bank of the first command 
 Z_HELD_AT: Final = 72  # its cycle
 Z_DOWN: Final = 73  # idle cycles before a rank powers down, 0: never
 Z_SELF: Final = 74  # idle cycles before it refreshes itself, INF: never
+Z_PARTIAL: Final = 75  # REFPB or REFSB where the design refreshes so, else 0
+Z_SETS: Final = 76  # such refreshes that take every bank once; bank b is of set b modulo this
+Z_RFC: Final = 77  # their cycle
+Z_RECENT: Final = 78  # cycles of each rank's last refreshes: first cell, and number per rank
+Z_RECENT_SIZE: Final = 79
 TIMED: Final = -2 - MOST_RANKS  # X_BEST of this minus b: bank b's row has timed out
 
 # Timings in memory-clock cycles, from the first cycle of a command to the first of another.
@@ -159,7 +166,11 @@ T_CCD_L_WR: Final = TIMING_BASE + 34
 T_RFC_ACT: Final = TIMING_BASE + 35  # REF to ACT
 T_LENGTH: Final = TIMING_BASE + 36  # cycles of a command on its bus, by timing class
 T_BUSES: Final = TIMING_BASE + 40  # 2: RD and WR have a command bus of their own
-TIMINGS: Final = 41
+T_RFC_PB: Final = TIMING_BASE + 41  # 0: no such refresh
+T_RFC_SB: Final = TIMING_BASE + 42
+T_RREFD: Final = TIMING_BASE + 43
+T_PBR2PBR: Final = TIMING_BASE + 44
+TIMINGS: Final = 45
 
 # Ranks.
 RANK_CELLS: Final = 32
@@ -190,6 +201,13 @@ R_ASLEEP_AT: Final = RANK_BASE + 23  # since when
 R_AWAKE: Final = RANK_BASE + 24  # end of its last tXP or tXS
 R_UP: Final = RANK_BASE + 25  # its last exit, and the output cell of the state that it left
 R_STATE: Final = RANK_BASE + 26
+
+# Of `modern`:
+R_RECENT: Final = RANK_BASE + 27  # place in the ring of the last refreshes
+R_OUTSTANDING: Final = RANK_BASE + 28  # refreshes before it may refresh itself again
+R_REMAINDER: Final = RANK_BASE + 29  # of the interval of partial refreshes, in 1 / Z_SETS
+R_TARGET: Final = RANK_BASE + 30  # bank that the refresh manager wants to precharge
+R_REFRESH_AT: Final = RANK_BASE + 31  # cycle of the partial refresh that it wants, INF without
 
 # Shared limits: per bank group and timing class, the first cycle that rank, group and bus allow.
 SHARED_BASE: Final = RANK_BASE + MOST_RANKS * RANK_CELLS
@@ -257,7 +275,8 @@ G_RANKS: Final = 0
 G_GROUPS: Final = 1  # bank groups per rank
 G_BANKS: Final = 2  # banks per bank group
 G_PARTS: Final = 3  # requests that one line of the trace takes
-GEOMETRY: Final = 4
+G_PAIRED: Final = 4  # banks per REFPB
+GEOMETRY: Final = 5
 
 # Policy vector: the ten parameters of a `dramsys` design, and what `modern` adds to them.
 P_PAGE: Final = 0
@@ -295,6 +314,8 @@ RESPONSE_FIFO: Final = 0
 RESPONSE_REORDER: Final = 1
 REFRESH_NONE: Final = 0
 REFRESH_ALL_BANK: Final = 1
+REFRESH_PER_BANK: Final = 2
+REFRESH_SAME_BANK: Final = 3
 ARBITER_SIMPLE: Final = 0
 ARBITER_FIFO: Final = 1
 ARBITER_REORDER: Final = 2
@@ -340,7 +361,9 @@ O_COALESCED: Final = 19  # writes merged into a buffered one
 O_ACTIVE_DOWN: Final = 20  # rank cycles in power-down with a bank open
 O_PRECHARGE_DOWN: Final = 21  # with all closed
 O_SELF_REFRESH: Final = 22  # rank cycles in self-refresh
-O_STALL: Final = 23  # first of the stall cells
+O_REFPB: Final = 23
+O_REFSB: Final = 24
+O_STALL: Final = 25  # first of the stall cells
 STALL_COMMAND: Final = 0
 STALL_REFRESH: Final = 1
 STALL_BANK: Final = 2

@@ -195,6 +195,11 @@ class DramDevice:
                 )
         if given and t.tRREFD is None:
             raise ValueError(f"device {self.name!r}: timing.tRREFD is missing, {given} needs it")
+        if t.tRREFD is not None and t.tRREFD < t.tRRD_S:
+            raise ValueError(
+                f"device {self.name!r}: timing.tRREFD is {t.tRREFD}, must be at least tRRD_S = "
+                f"{t.tRRD_S}"
+            )
         gap = max(t.tRREFD or 0, t.tPBR2PBR or 0)
         for name, value in given.items():
             interval = t.tREFI // self.refresh_sets("SameBank" if name == "tRFCsb" else "PerBank")
@@ -265,13 +270,14 @@ class DramDevice:
         return timing_vector(self.timing, self.commands, self.burst_cycles, own_data_bus)
 
     def geometry_vector(self, parts: int = 1) -> NDArray[np.int64]:
-        """The kernels' geometry vector: ranks, bank groups per rank, banks per bank group, parts.
+        """The kernels' geometry vector, in the order of `cells`.
 
         Args:
             parts: Requests that one line of the trace takes.
         """
         o = self.organisation
-        return np.array([o.ranks, o.bank_groups, o.banks_per_group, parts], np.int64)
+        banks = [o.bank_groups, o.banks_per_group]
+        return np.array([o.ranks, *banks, parts, o.banks_per_refresh], np.int64)
 
 
 _POWERS_OF_TWO = (

@@ -46,9 +46,16 @@ from archgym.cost_models.dram.modern import (
     unwanted,
     wake,
 )
+from archgym.cost_models.dram.partial_refresh import (
+    held_back,
+    issue_for_set,
+    look_at_sets,
+    refreshing,
+    wanted_at,
+)
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, choose, choose_all, count_hits, oldest, remove
-from archgym.cost_models.dram.refresh import first_trigger, look, refreshed
+from archgym.cost_models.dram.refresh import first_trigger, look, refreshed, remember
 from archgym.cost_models.dram.responses import (
     answer,
     answer_in_order,
@@ -77,11 +84,13 @@ def start(
     m[c.X_MOST_POSTPONED] = policy[c.P_POSTPONED]
     m[c.X_MOST_PULLED_IN] = policy[c.P_PULLED_IN]
     m[c.X_MOST_READS] = most_reads
+    sets = 1
     if more:
-        start_more(m, policy)
+        m = start_more(m, geometry, policy)
+        sets = m[c.Z_SETS]
     if policy[c.P_REFRESH] != c.REFRESH_NONE:
         for r in range(m[c.X_RANKS]):
-            trigger = first_trigger(m[c.T_REFI], r, m[c.X_RANKS])
+            trigger = first_trigger(m[c.T_REFI] // sets, r, m[c.X_RANKS])
             m[rank_at(r) + c.R_TRIGGER] = trigger
             m[c.X_LOOK] = min(m[c.X_LOOK], trigger)
     m[c.X_TRIGGER] = m[c.X_LOOK]
@@ -125,6 +134,8 @@ def account(m: IntArray, out: IntArray, t: int, more: bool) -> None:
         p = bank_at(best)
         if more and m[rank_at(m[c.RANK_OF + best]) + c.R_AWAKE] >= at:
             reason = c.STALL_WAKE
+        elif more and m[c.Z_PARTIAL] and refreshing(m, best, at):
+            reason = c.STALL_REFRESH
         elif m[limit_at(m[p + c.B_LIMIT])] <= m[p + c.B_EARLIEST]:
             reason = c.STALL_BANK
         elif m[p + c.B_COMMAND] != c.ACT:
@@ -226,10 +237,13 @@ def look_at_refreshes(m: IntArray, commands: IntArray, out: IntArray, t: int, mo
     m[c.X_TRIGGER] = c.INF
     for r in range(m[c.X_RANKS]):
         q = rank_at(r)
-        if t >= m[q + c.R_TRIGGER]:
+        if t >= m[q + c.R_TRIGGER] or (more and m[c.Z_PARTIAL] and m[q + c.R_PULLING]):
             was = m[q + c.R_BLOCKED]
             unused = more and m[c.Z_DOWN] > 0 and unwanted(m, q)
-            look(m, r, t, m[c.T_REFI], m[c.X_MOST_POSTPONED])
+            if more and m[c.Z_PARTIAL]:
+                look_at_sets(m, r, t)
+            else:
+                look(m, r, t, m[c.T_REFI], m[c.X_MOST_POSTPONED], more)
             m[c.X_RESCAN] = 1
             if unused and m[q + c.R_COMMAND]:
                 wake(m, commands, out, r, t)
@@ -238,12 +252,14 @@ def look_at_refreshes(m: IntArray, commands: IntArray, out: IntArray, t: int, mo
                 m[c.X_BLOCKED_AT] = t
         trigger = m[q + c.R_TRIGGER]
         m[c.X_LOOK] = min(m[c.X_LOOK], trigger)
+        if more and m[c.Z_PARTIAL] and m[q + c.R_PULLING]:
+            m[c.X_LOOK] = t
         if trigger > t:
             m[c.X_TRIGGER] = min(m[c.X_TRIGGER], trigger)
 
 
 @inlined
-def find_refresh(m: IntArray, floor: int) -> None:
+def find_refresh(m: IntArray, floor: int, more: bool) -> None:
     """Find the first command that a refresh manager wants, not before `floor`."""
     m[c.X_BEST] = -1
     m[c.X_BEST_AT] = c.INF
@@ -252,7 +268,10 @@ def find_refresh(m: IntArray, floor: int) -> None:
         q = rank_at(r)
         if m[q + c.R_COMMAND]:
             index = c.R_NEXT_PREAB if m[q + c.R_COMMAND] == c.PREAB else c.R_NEXT_REF
-            at = max(m[q + index], floor)
+            at = m[q + index]
+            if more and m[c.Z_PARTIAL]:
+                at = wanted_at(m, r)
+            at = max(at, floor)
             if at < m[c.X_BEST_AT]:
                 m[c.X_BEST_AT] = at
                 m[c.X_BEST] = -2 - r
@@ -268,7 +287,7 @@ def find_command(m: IntArray, t: int, more: bool) -> None:
     best_at = c.INF
     best_request = c.INF
     if t >= m[c.X_LOOK]:
-        find_refresh(m, floor)
+        find_refresh(m, floor, more)
         best = m[c.X_BEST]
         best_at = m[c.X_BEST_AT]
         best_request = m[c.X_BEST_REQUEST]
@@ -279,7 +298,12 @@ def find_command(m: IntArray, t: int, more: bool) -> None:
         at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), max(bus_of(m, p), t))
         if at < best_at or (at == best_at and m[p + c.B_REQUEST] < best_request):
             # A command that is ready in the cycle that blocks its bank still goes out.
-            if blocked and at > m[c.X_BLOCKED_AT] and m[rank_at(m[c.RANK_OF + b]) + c.R_BLOCKED]:
+            if (
+                blocked
+                and at > m[c.X_BLOCKED_AT]
+                and m[rank_at(m[c.RANK_OF + b]) + c.R_BLOCKED]
+                and not (more and m[c.Z_PARTIAL] and not held_back(m, b, at))
+            ):
                 continue
             best_at = at
             best = b
@@ -297,8 +321,12 @@ def find_command(m: IntArray, t: int, more: bool) -> None:
 def issue_refresh(
     m: IntArray, slot: IntArray, commands: IntArray, out: IntArray, r: int, t: int, more: bool
 ) -> None:
-    """Issue what the refresh manager of rank `r` wants: PREA or REF."""
+    """Issue what the refresh manager of rank `r` wants, PREA or REF for one."""
     q = rank_at(r)
+    if more and m[c.Z_PARTIAL] and m[q + c.R_COMMAND] != c.PREAB:
+        issue_for_set(m, commands, out, r, t)
+        choose_all(m, slot, more)
+        return
     if more and m[c.Z_DOWN] > 0:
         if m[q + c.R_COMMAND] == c.REFAB and falls_asleep(m, commands, out, r, t):
             return
@@ -309,6 +337,8 @@ def issue_refresh(
         m[c.X_BLOCKED] -= m[q + c.R_BLOCKED]
         after_refresh(m, q, t)
         refreshed(m, r, m[c.T_REFI], m[c.X_MOST_PULLED_IN])
+        if more:
+            remember(m, r, t)
     else:
         if more and m[c.Z_IDLE] > 0:
             for b in range(r * m[c.X_PER_RANK], (r + 1) * m[c.X_PER_RANK]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at
 from archgym.cost_models.dram.bank_timing import (
@@ -17,8 +19,8 @@ from archgym.cost_models.dram.queues import choose_all
 
 
 @apart
-def start_more(m: IntArray, policy: IntArray) -> None:
-    """Set the cells of the parameters that only `modern` has."""
+def start_more(m: IntArray, geometry: IntArray, policy: IntArray) -> IntArray:
+    """The memory with the cells of the parameters that only `modern` has."""
     m[c.Z_CAP] = policy[c.P_ROW_HIT_CAP] if policy[c.P_ROW_HIT_CAP] > 0 else c.INF
     m[c.Z_DRAINS] = policy[c.P_WRITE_DRAIN] == c.DRAIN_WATERMARK
     m[c.Z_LOW] = policy[c.P_WRITE_LOW] * policy[c.P_BUFFER_SIZE]
@@ -30,6 +32,20 @@ def start_more(m: IntArray, policy: IntArray) -> None:
         m[c.Z_DOWN] = policy[c.P_POWER_DOWN_IDLE]
     if policy[c.P_POWER_DOWN] == c.POWER_DOWN_SELF_REFRESH:
         m[c.Z_SELF] = policy[c.P_SELF_REFRESH_IDLE]
+    m[c.Z_SETS] = 1
+    if policy[c.P_REFRESH] == c.REFRESH_PER_BANK:
+        m[c.Z_PARTIAL] = c.REFPB
+        m[c.Z_SETS] = m[c.X_PER_RANK] // geometry[c.G_PAIRED]
+        m[c.Z_RFC] = m[c.T_RFC_PB]
+    elif policy[c.P_REFRESH] == c.REFRESH_SAME_BANK:
+        m[c.Z_PARTIAL] = c.REFSB
+        m[c.Z_SETS] = geometry[c.G_BANKS]
+        m[c.Z_RFC] = m[c.T_RFC_SB]
+    m[c.Z_RECENT] = m.size
+    m[c.Z_RECENT_SIZE] = 16 * m[c.Z_SETS]
+    grown = np.full(m.size + m[c.X_RANKS] * m[c.Z_RECENT_SIZE], c.NEVER, np.int64)
+    grown[: m.size] = m
+    return grown
 
 
 @apart
@@ -100,6 +116,8 @@ def note(m: IntArray, r: int, command: int, t: int) -> None:
     ready = t + 2
     if command == c.REFAB:
         ready = t + m[c.T_RFC]
+    elif command == c.REFPB or command == c.REFSB:
+        ready = t + m[c.Z_RFC]
     elif command == c.RD or command == c.RDA:
         ready = t + m[c.T_CL] + m[c.T_BURST] + 1
     elif command == c.WR or command == c.WRA:
@@ -146,7 +164,7 @@ def wake(m: IntArray, commands: IntArray, out: IntArray, r: int, t: int) -> None
         raise_rank(m, q, c.RD, up + m[c.T_XSDLL])
         raise_rank(m, q, c.WR, up + m[c.T_XSDLL])
         m[q + c.R_ASLEEP] = 0
-        m[q + c.R_TRIGGER] = up + m[c.T_REFI]
+        m[q + c.R_TRIGGER] = up + m[c.T_REFI] // m[c.Z_SETS]
         m[c.X_LOOK] = min(m[c.X_LOOK], m[q + c.R_TRIGGER])
         m[c.X_TRIGGER] = min(m[c.X_TRIGGER], m[q + c.R_TRIGGER])
         return
@@ -165,23 +183,38 @@ def wake(m: IntArray, commands: IntArray, out: IntArray, r: int, t: int) -> None
 def falls_asleep(m: IntArray, commands: IntArray, out: IntArray, r: int, t: int) -> bool:
     """Enter self-refresh instead of a refresh of rank `r` at cycle `t`, if it was idle long."""
     q = rank_at(r)
-    if (
-        m[q + c.R_QUEUED] > 0
-        or m[q + c.R_OWED] > 0
-        or t < m[q + c.R_USED] + m[c.Z_SELF]
-        or t < m[q + c.R_READY]
-    ):
+    if m[q + c.R_OWED] > 0 or t < m[q + c.R_READY] or not may_refresh_itself(m, q, t):
         return False
+    enter_self_refresh(m, commands, out, r, t)
+    return True
+
+
+@inlined
+def may_refresh_itself(m: IntArray, q: int, t: int) -> bool:
+    """Whether the rank with cells at `q` was idle for long, and refreshed since it last did.
+
+    JESD79-3F and JESD79-4: after an exit at least one refresh before the next entry.
+    """
+    unused = m[q + c.R_QUEUED] == 0 and t >= m[q + c.R_USED] + m[c.Z_SELF]
+    return bool(unused and m[q + c.R_OUTSTANDING] == 0)
+
+
+@apart
+def enter_self_refresh(m: IntArray, commands: IntArray, out: IntArray, r: int, t: int) -> None:
+    """Let rank `r` refresh itself from cycle `t`, in the place of a refresh.
+
+    How many refreshes it is ahead does not change (JESD79-3F, JESD79-4).
+    """
+    q = rank_at(r)
     record(commands, out, t, c.SRE, r * m[c.X_PER_RANK], -1, -1)
     m[c.X_BLOCKED] -= m[q + c.R_BLOCKED]
     m[q + c.R_BLOCKED] = 0
     m[q + c.R_COMMAND] = 0
-    m[q + c.R_OWED] = 0
     m[q + c.R_PULLING] = 0
     m[q + c.R_TRIGGER] = c.INF
+    m[q + c.R_OUTSTANDING] = m[c.Z_SETS]
     m[q + c.R_ASLEEP] = 1
     m[q + c.R_ASLEEP_AT] = t
-    return True
 
 
 @apart

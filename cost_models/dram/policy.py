@@ -72,13 +72,18 @@ _DRAMSYS: Final = (
     ),
 )
 
+_REFRESHES: Final = ("NoRefresh", "AllBank", "PerBank", "SameBank")
 _DRAINS: Final = ("Mixed", "Watermark")
 _STATES: Final = ("NoPowerDown", "PowerDown", "SelfRefresh")
 
 # The fields of `dramsys`, some with further values, then more fields.
 _MODERN: Final = (
     replace(_DRAMSYS[0], names=(*_PAGES, "Timeout")),
-    *_DRAMSYS[1:],
+    *_DRAMSYS[1:5],
+    replace(_DRAMSYS[5], names=_REFRESHES),
+    replace(_DRAMSYS[6], most=8),  # as the standards allow
+    replace(_DRAMSYS[7], most=8),
+    *_DRAMSYS[8:],
     PolicyField("RowHitCap", None, 0, 0, 4096, "hits that may overtake an older request; 0: any"),
     _named("WriteDrain", _DRAINS, "Mixed", "whether reads go first, writes by watermark"),
     PolicyField("WriteLowWatermark", None, 20, 0, 99, "percent: drained down to"),

@@ -10,7 +10,7 @@ energies are in pJ:
     precharge  n_PRE (IDD0 - IDD2N) (tRC - tRAS) VDD
     read       n_RD  (IDD4R - IDD3N) (BL / data rate) tCK VDD
     write      n_WR  (IDD4W - IDD3N) (BL / data rate) tCK VDD
-    refresh    n_REF (IDD5 - IDD3N) tRFC VDD
+    refresh    n_REF (IDD5 - IDD3N) tRFC VDD; a REFpb or REFsb its share, see below
     active standby     IDD3N VDD x time in which the rank has an open bank, and the first
                        tRFC - tRP of a refresh, unless in power-down
     precharge standby  IDD2N VDD x the rest of the time
@@ -20,7 +20,10 @@ energies are in pJ:
 added up over the device's supplies (VDD, and VPP or VDD1 where the device states them). A device
 that states energies in the place of currents gives these figures themselves, with precharge in
 activate. A rank has `devices_per_rank` devices. n_PRE counts banks closed, by PRE, by the
-auto-precharge of RDA and WRA, or by PREA. Input/output and termination power is not part of it.
+auto-precharge of RDA and WRA, or by PREA. A per-bank or same-bank refresh takes the charge of REF
+divided by the number of them per REF: that many per tREFI restore the same rows (JESD209-4 and
+JESD79-5, refresh requirements), and few data sheets state a current of its own (IDD5PB, IDD5C).
+Input/output and termination power is not part of it.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ _COUNTED = (
     c.O_RD,
     c.O_WR,
     c.O_REF,
+    c.O_REFPB,
+    c.O_REFSB,
     c.O_ACTIVE,
     c.O_ACTIVE_DOWN,
     c.O_PRECHARGE_DOWN,
@@ -160,12 +165,17 @@ def energy(device: DramDevice, outputs: NDArray[np.int64], cycles: NDArray[np.in
     rank_cycles = (cycles * (o.ranks * o.channels)).astype(np.float64)
     active, active_down = count[c.O_ACTIVE], count[c.O_ACTIVE_DOWN]
     down, asleep = count[c.O_PRECHARGE_DOWN], count[c.O_SELF_REFRESH]
+    refreshes = (
+        count[c.O_REF]
+        + count[c.O_REFPB] / device.refresh_sets("PerBank")
+        + count[c.O_REFSB] / device.refresh_sets("SameBank")
+    )
     return DramEnergy(
         activate=count[c.O_ACT] * per.activate,
         precharge=count[c.O_PRE] * per.precharge,
         read=count[c.O_RD] * per.read,
         write=count[c.O_WR] * per.write,
-        refresh=count[c.O_REF] * per.refresh,
+        refresh=refreshes * per.refresh,
         active_standby=(active - active_down) * per.active_standby,
         precharge_standby=(rank_cycles - active - down - asleep) * per.precharge_standby,
         power_down=active_down * per.active_power_down + down * per.precharge_power_down,

@@ -31,6 +31,8 @@ COMMAND_NAMES = {
     c.SRX: "SRX",
     c.PDE: "PDE",
     c.PDX: "PDX",
+    c.REFPB: "REFpb",
+    c.REFSB: "REFsb",
 }
 """Names of the command codes in `CommandTrace.command`."""
 
@@ -70,7 +72,9 @@ class DramResult:
         n_pre_by_prea: Those of them that a PREA closed.
         n_rd: RD and RDA commands.
         n_wr: WR and WRA commands.
-        n_ref: REF commands.
+        n_ref: REF commands (all banks).
+        n_ref_pb: Per-bank refreshes, REFpb (`modern` only).
+        n_ref_sb: Same-bank refreshes, REFsb (`modern` only).
         n_forwarded: Reads answered out of the write buffer (`ramulator` only).
         n_coalesced: Writes merged into one that waits (`ramulator` only).
         active_power_down_cycles: Cycles in power-down with a bank open, summed over ranks and
@@ -103,6 +107,8 @@ class DramResult:
     n_rd: IntArray
     n_wr: IntArray
     n_ref: IntArray
+    n_ref_pb: IntArray
+    n_ref_sb: IntArray
     n_forwarded: IntArray
     n_coalesced: IntArray
     active_power_down_cycles: IntArray
@@ -118,7 +124,8 @@ class CommandTrace:
 
     `row` and `column` are those of the request the command serves, -1 where it serves none;
     rank-wide commands (PREA, REF, SRE, SRX, PDE, PDX) have -1 in `bankgroup` and `bank`
-    too. Codes of `command` are those of `COMMAND_NAMES`.
+    too, REFsb in `bankgroup`. A REFpb of several banks names the first. Codes of `command` are
+    those of `COMMAND_NAMES`.
     """
 
     cycle: IntArray
@@ -207,9 +214,9 @@ class DramSimulator:
             Metrics per design; the same for every order of designs and number of threads.
 
         Raises:
-            ValueError: If a policy value is not allowed.
+            ValueError: If a policy value is not allowed, or the device has no such refresh.
         """
-        rows = as_policies(policies, self.controller)
+        rows = self._rows(policies)
         outputs = np.zeros((rows.shape[0], c.OUTPUTS), np.int64)
         starts = range(0, rows.shape[0], _DESIGNS_PER_TASK)
 
@@ -252,18 +259,37 @@ class DramSimulator:
         lengths = [part.shape[0] for part in parts]
         o = self.device.organisation
         cycle, command, bank, row, column = commands.T
-        of_rank = command >= c.PREAB
+        of_rank = (command >= c.PREAB) & (command < c.REFPB)
         per_rank = o.bank_groups * o.banks_per_group
         return CommandTrace(
             cycle=cycle,
             command=command,
             rank=bank // per_rank,
-            bankgroup=np.where(of_rank, -1, bank % per_rank // o.banks_per_group),
+            bankgroup=np.where(
+                of_rank | (command == c.REFSB), -1, bank % per_rank // o.banks_per_group
+            ),
             bank=np.where(of_rank, -1, bank % o.banks_per_group),
             row=row,
             column=column,
             channel=np.repeat(np.arange(len(parts)), lengths),
         )
+
+    def _rows(self, policies: ArrayLike | Mapping[str, ArrayLike]) -> IntArray:
+        """Checked designs, whose kinds of refresh the device has."""
+        rows = as_policies(policies, self.controller)
+        if self.controller == "modern":
+            t = self.device.timing
+            for code, name, field, cycle in (
+                (c.REFRESH_PER_BANK, "PerBank", "tRFCpb", t.tRFCpb),
+                (c.REFRESH_SAME_BANK, "SameBank", "tRFCsb", t.tRFCsb),
+            ):
+                bad = np.flatnonzero(rows[:, c.P_REFRESH] == code)
+                if bad.size and cycle is None:
+                    raise ValueError(
+                        f"policy field RefreshPolicy of design {int(bad[0])} is {name}, but device "
+                        f"{self.device.name!r} has no timing.{field}"
+                    )
+        return rows
 
     def _run_one(
         self,
@@ -273,7 +299,7 @@ class DramSimulator:
         starts: IntArray,
     ) -> IntArray:
         one = policy if isinstance(policy, Mapping) else np.atleast_2d(policy)
-        rows = as_policies(one, self.controller)
+        rows = self._rows(one)
         if rows.shape[0] != 1:
             raise ValueError(f"policy holds {rows.shape[0]} designs, must hold one")
         outputs = np.zeros((1, c.OUTPUTS), np.int64)
@@ -310,6 +336,8 @@ class DramSimulator:
             n_rd=outputs[:, c.O_RD].copy(),
             n_wr=outputs[:, c.O_WR].copy(),
             n_ref=outputs[:, c.O_REF].copy(),
+            n_ref_pb=outputs[:, c.O_REFPB].copy(),
+            n_ref_sb=outputs[:, c.O_REFSB].copy(),
             n_forwarded=outputs[:, c.O_FORWARDED].copy(),
             n_coalesced=outputs[:, c.O_COALESCED].copy(),
             active_power_down_cycles=outputs[:, c.O_ACTIVE_DOWN].copy(),

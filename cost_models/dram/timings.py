@@ -93,7 +93,7 @@ class DramCommands:
         ACT: Length of ACT (LPDDR: ACT-1 and ACT-2, one right after the other).
         RD: Length of RD and RDA (LPDDR4: RD-1 and CAS-2).
         WR: Length of WR and WRA.
-        PRE: Length of PRE, PREA, REF and SRE.
+        PRE: Length of PRE, PREA, REF, REFpb, REFsb and SRE.
         buses: 1, or 2 where RD and WR have a bus of their own (HBM).
     """
 
@@ -204,6 +204,10 @@ def timing_vector(
         (c.T_LENGTH + c.WR, commands.WR),
         (c.T_LENGTH + c.PRE, commands.PRE),
         (c.T_BUSES, commands.buses),
+        (c.T_RFC_PB, t.tRFCpb or 0),
+        (c.T_RFC_SB, t.tRFCsb or 0),
+        (c.T_RREFD, t.tRREFD or 0),
+        (c.T_PBR2PBR, t.tPBR2PBR or t.tRREFD or 0),
     ):
         vector[index - c.TIMING_BASE] = value
     if own_data_bus:

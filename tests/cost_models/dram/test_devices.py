@@ -62,9 +62,13 @@ def test_unknown_names_and_files(tmp_path):
         (lambda d: d["timing"].pop("tRFC"), "field timing.tRFC is missing"),
         (lambda d: d["timing"].update(tRFCC=1), "unknown field timing.tRFCC; did you mean 'tRFC'"),
         (lambda d: d["timing"].update(tRREFD=4), "tRREFD is 4, needs tRFCpb or tRFCsb"),
+        (
+            lambda d: d["timing"].update(tRFCpb=80, tRREFD=4),
+            "timing.tRREFD is 4, must be at least tRRD_S = 5",
+        ),
         (lambda d: d["timing"].update(tRFCpb=40), "timing.tRREFD is missing, {'tRFCpb': 40} needs"),
         (
-            lambda d: d["timing"].update(tRFCpb=89, tRREFD=4),
+            lambda d: d["timing"].update(tRFCpb=89, tRREFD=5),
             "timing.tRFCpb is 89, must be at most tRFC = 88",
         ),
         (
@@ -72,10 +76,10 @@ def test_unknown_names_and_files(tmp_path):
             "timing.tRREFD is 41, must be at most tRFCsb = 40",
         ),
         (
-            lambda d: d["timing"].update(tRFCpb=80, tRREFD=4, tPBR2PBR=80, tREFI=640),
+            lambda d: d["timing"].update(tRFCpb=80, tRREFD=5, tPBR2PBR=80, tREFI=640),
             "timing.max(tRREFD, tPBR2PBR) is 80, must be at most the interval of its refreshes - 2",
         ),
-        (lambda d: d["timing"].update(tRFCpb=0, tRREFD=4), "timing.tRFCpb is 0, must be an int"),
+        (lambda d: d["timing"].update(tRFCpb=0, tRREFD=5), "timing.tRFCpb is 0, must be an int"),
         (
             lambda d: d["organisation"].update(banks_per_refresh=3),
             "banks_per_refresh is 3, must be",

@@ -70,6 +70,9 @@ def random_policies(rng, n):
         choices = range(len(field.names)) if field.names else (1, 2, 4, 8, 16, 64)
         rows[:, index] = rng.choice(list(choices), n)
     column = {field.name: index for index, field in enumerate(fields)}
+    for name in ("RefreshMaxPostponed", "RefreshMaxPulledin"):
+        rows[:, column[name]] = rng.choice([0, 1, 2, 4, 8], n)
+    rows[:, column["RefreshPolicy"]] %= 2
     rows[:, column["WriteLowWatermark"]] = rng.integers(0, 50, n)
     rows[:, column["WriteHighWatermark"]] = rng.integers(50, 101, n)
     split = rows[:, column["SchedulerBuffer"]] == 1
