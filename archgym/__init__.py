@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archgym.evaluator import Evaluator
     from archgym.hyperparameters import Choice, Range
     from archgym.metric import Budget, Metric, Objective
+    from archgym.parallel import parallel_env
     from archgym.run import SearchResult, Trial, search
     from archgym.space import Constraint, DesignSpace, Parameter
     from archgym.store import TrialStore, load_times, load_trials
@@ -36,6 +37,7 @@ _HOME = {
     "evaluator": ("Evaluator",),
     "hyperparameters": ("Choice", "Range"),
     "metric": ("Budget", "Metric", "Objective"),
+    "parallel": ("parallel_env",),
     # Not called `search`: a submodule of that name would take the place of the function.
     "run": ("SearchResult", "Trial", "search"),
     "space": ("Constraint", "DesignSpace", "Parameter"),
@@ -62,6 +64,7 @@ __all__ = [  # noqa: RUF022 (grouped by module)
     "Budget",
     "Metric",
     "Objective",
+    "parallel_env",
     "SearchResult",
     "Trial",
     "search",

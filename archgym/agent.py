@@ -81,6 +81,26 @@ class Agent(ABC):
         self.__dict__.update(copy.deepcopy(state, {id(self.space): self.space}))
 
 
+class LoopAgent(Agent):
+    """A method that owns its loop: it steps an environment by itself and cannot be asked.
+
+    A subclass implements `search`. A killed run is resumed by running it again: the evaluator
+    answers the trials that are logged without the cost model.
+    """
+
+    def ask(self, n: int) -> IntArray:
+        """Raises TypeError: such a method is used through `search`."""
+        raise TypeError(f"{type(self).__name__} owns its loop: use its search, not ask and tell")
+
+    def tell(self, designs: IntArray, evaluation: Evaluation) -> None:
+        """Raises TypeError: such a method is used through `search`."""
+        self.ask(0)
+
+    @abstractmethod
+    def search(self, evaluator: Evaluator) -> None:
+        """Runs until the evaluator's budget is spent."""
+
+
 @functools.cache
 def _bundled() -> dict[str, str]:
     """Maps bundled agent names to import paths, without importing any."""

@@ -26,14 +26,14 @@ _TINY = 1e-9  # keeps the logarithm of a count of zero finite
 
 
 @dataclass(frozen=True)
-class _Episode:
+class EpisodeRules:
     """Rules of an episode that the single and the vector environment share."""
 
     kind: str
     horizon: int
 
     @classmethod
-    def make(cls, kind: str, horizon: int | None) -> _Episode:
+    def make(cls, kind: str, horizon: int | None) -> EpisodeRules:
         if kind not in EPISODES:
             raise unknown("episode", kind, EPISODES)
         if kind == "single" and horizon not in (None, 1):
@@ -48,10 +48,10 @@ class _Episode:
         return (True, False) if self.kind == "single" else (False, steps >= self.horizon)
 
 
-class _Face:
+class Face:
     """What both environments do with a task: decode actions, evaluate, observe."""
 
-    def __init__(self, task: Task, evaluator: Evaluator | None, episode: _Episode, action: str):
+    def __init__(self, task: Task, evaluator: Evaluator | None, episode: EpisodeRules, action: str):
         self.task = task
         self.evaluator = Evaluator(task) if evaluator is None else evaluator
         self.episode = episode
@@ -101,7 +101,7 @@ class _Face:
         }
 
 
-def _default_action(episode: str) -> str:
+def default_action(episode: str) -> str:
     return "one-knob" if episode == "refine" else "multi-discrete"
 
 
@@ -141,8 +141,8 @@ class DesignEnv(gymnasium.Env[Observation, Any]):
         **options: Any,
     ) -> None:
         task = make_task(env, objective=objective, **options) if task is None else task
-        rules = _Episode.make(episode, horizon)
-        self._face = _Face(task, evaluator, rules, action or _default_action(episode))
+        rules = EpisodeRules.make(episode, horizon)
+        self._face = Face(task, evaluator, rules, action or default_action(episode))
         self.task = task
         self.evaluator = self._face.evaluator
         self.render_mode = render_mode
@@ -219,8 +219,8 @@ class DesignVectorEnv(VectorEnv[Observation, Any, Any]):
         if num_envs < 1:
             raise ValueError(f"num_envs: {num_envs} is not at least 1")
         task = make_task(env, objective=objective, **options) if task is None else task
-        rules = _Episode.make(episode, horizon)
-        self._face = _Face(task, evaluator, rules, action or _default_action(episode))
+        rules = EpisodeRules.make(episode, horizon)
+        self._face = Face(task, evaluator, rules, action or default_action(episode))
         self.task = task
         self.evaluator = self._face.evaluator
         self.num_envs = num_envs
