@@ -115,7 +115,9 @@ def train_team(
     if kind == "central":
         others = {each: one_hot_size(shown, each) for each in policies}
         specs = {
-            each: RLModuleSpec(module_class=CentralCritic, model_config=model | {OTHERS: others[each]})
+            each: RLModuleSpec(
+                module_class=CentralCritic, model_config=model | {OTHERS: others[each]}
+            )
             for each in policies
         }
     else:

@@ -96,7 +96,5 @@ class DqnAgent(LoopAgent):
             )
             .rl_module(model_config=DefaultModelConfig(fcnet_hiddens=[self._hidden] * 2))
         )
-        maker = vector_maker(
-            evaluator, action="one-knob", episode="refine", horizon=self._horizon
-        )
+        maker = vector_maker(evaluator, action="one-knob", episode="refine", horizon=self._horizon)
         train(config, maker, evaluator, int(self.rng.integers(2**31 - 1)))

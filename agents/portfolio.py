@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from archgym.agent import Agent, agent_names, make_agent
+from archgym.agent import Agent, LoopAgent, agent_names, find_agent, make_agent
 from archgym.agents._operators import finite_or_worst, keys
 from archgym.hyperparameters import Names, Range
 from archgym.space import DesignSpace, IntArray
@@ -15,7 +15,11 @@ from archgym.task import Evaluation
 
 
 def _possible_members() -> Iterable[str]:
-    return (name for name in agent_names() if name != "portfolio")
+    return (
+        name
+        for name in agent_names()
+        if name != "portfolio" and not issubclass(find_agent(name), LoopAgent)
+    )
 
 
 class PortfolioAgent(Agent):

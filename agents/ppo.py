@@ -43,7 +43,9 @@ class PpoAgent(LoopAgent):
         entropy: Annotated[float, Range(0.0001, 1.0, log=True)] = 0.01,
         clip: Annotated[float, Range(0.05, 0.5)] = 0.2,
         hidden: Annotated[int, Range(4, 512, log=True)] = 64,
-        encoding: Annotated[str, Choice(("multi-discrete", "box", "round-2023"))] = "multi-discrete",
+        encoding: Annotated[
+            str, Choice(("multi-discrete", "box", "round-2023"))
+        ] = "multi-discrete",
     ) -> None:
         super().__init__(space, seed)
         require_rllib()

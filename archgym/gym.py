@@ -34,6 +34,7 @@ class EpisodeRules:
 
     @classmethod
     def make(cls, kind: str, horizon: int | None) -> EpisodeRules:
+        """Returns the rules of a kind; raises ValueError for an unknown kind or bad horizon."""
         if kind not in EPISODES:
             raise unknown("episode", kind, EPISODES)
         if kind == "single" and horizon not in (None, 1):
@@ -102,6 +103,7 @@ class Face:
 
 
 def default_action(episode: str) -> str:
+    """Returns the usual action encoding of a kind of episode."""
     return "one-knob" if episode == "refine" else "multi-discrete"
 
 

@@ -141,3 +141,8 @@ def resolve(owner: str, agent: type, given: Mapping[str, Any]) -> dict[str, Any]
         name: each.check(owner, given[name]) if name in given else each.default
         for name, each in table.items()
     }
+
+
+def documentation(agent: type) -> str:
+    """Returns the docstrings of an agent class and of the classes that it gets arguments from."""
+    return "\n".join(inspect.cleandoc(each.__doc__ or "") for each in agent.__mro__)

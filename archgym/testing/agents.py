@@ -8,6 +8,7 @@ deterministic: an agent passes always or never.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import pickle
 import re
@@ -15,14 +16,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from archgym.agent import Agent, find_agent
+from archgym.agent import Agent, LoopAgent, find_agent
 from archgym.errors import BudgetExhausted
 from archgym.evaluator import Evaluator
-from archgym.hyperparameters import Domain, Range, declared
+from archgym.hyperparameters import Domain, Range, declared, documentation
 from archgym.metric import FloatArray
-from archgym.space import Constraint, DesignSpace, IntArray, Parameter
+from archgym.space import DesignSpace, IntArray
 from archgym.task import Task
-from archgym.testing.toys import SeparableToy, function_task, toy_task
+from archgym.testing.loops import LOOP_CHECKS
+from archgym.testing.toys import SeparableToy, conditional_task, function_task, toy_task
 
 AgentLike = str | type[Agent]
 
@@ -70,24 +72,10 @@ def _run(agent: AgentLike, task: Task, budget: int, seed: int) -> Evaluator:
     return evaluator
 
 
-def conditional_task() -> Task:
-    """Returns a task in which half of the designs have inert parameters, with a constraint."""
-    parameters = [
-        Parameter("mode", ("off", "fixed", "adaptive")),
-        Parameter("depth", (1, 2, 4, 8), ordered=True, when={"mode": ("fixed", "adaptive")}),
-        Parameter("gain", (0, 1, 2, 3, 4), ordered=True, when={"mode": ("adaptive",)}),
-        Parameter("single", ("only",)),
-        Parameter("width", (8, 16, 32, 64), ordered=True),
-    ]
-    rule = Constraint("depth * width at most 256", lambda c: c["depth"] * c["width"] <= 256)
-    weights = np.array([2.0, 1.0, 1.5, 0.0, 1.0])
-    return function_task(DesignSpace(parameters, [rule]), lambda rows: 20.0 - rows @ weights)
-
-
 def check_hyperparameters(agent: AgentLike) -> None:
     """Every hyperparameter has a default, a range or choice it lies in, and a line of meaning."""
     cls = _class(agent)
-    documented = inspect.getdoc(cls) or ""
+    documented = documentation(cls)
     for name, each in declared(cls).items():
         who = f"{_name(agent)}: hyperparameter {name!r}"
         assert each.default is not inspect.Parameter.empty, f"{who} has no default"
@@ -341,6 +329,17 @@ BASELINE_EXEMPT = ("beats_random", "warm_start")
 """Checks that a method which learns nothing, such as random search, cannot pass."""
 
 
+def checks_of(agent: AgentLike) -> dict[str, Callable[[AgentLike], None]]:
+    """Returns the checks of an agent by name: those of `LOOP_CHECKS` if it owns its loop."""
+    cls = _class(agent)
+    if not issubclass(cls, LoopAgent):
+        return CHECKS
+    return {"hyperparameters": check_hyperparameters} | {
+        name: functools.partial(lambda check, _: check(cls), check)
+        for name, check in LOOP_CHECKS.items()
+    }
+
+
 def check_agent(agent: AgentLike, skip: tuple[str, ...] = ()) -> None:
     """Runs every check.
 
@@ -352,9 +351,10 @@ def check_agent(agent: AgentLike, skip: tuple[str, ...] = ()) -> None:
         AssertionError: if a check fails.
         ValueError: for an unknown name in `skip`.
     """
+    checks = checks_of(agent)
     for name in skip:
-        if name not in CHECKS:
-            raise ValueError(f"skip: unknown check {name!r}. Allowed: {', '.join(CHECKS)}.")
-    for name, check in CHECKS.items():
+        if name not in checks:
+            raise ValueError(f"skip: unknown check {name!r}. Allowed: {', '.join(checks)}.")
+    for name, check in checks.items():
         if name not in skip:
             check(agent)

@@ -48,6 +48,20 @@ def function_task(space: DesignSpace, cost: Callable[[IntArray], FloatArray]) ->
     return _task(FunctionToy(space, cost), Objective("toy", ("cost_ns",)))
 
 
+def conditional_task() -> Task:
+    """Returns a task in which half of the designs have inert parameters, with a constraint."""
+    parameters = [
+        Parameter("mode", ("off", "fixed", "adaptive")),
+        Parameter("depth", (1, 2, 4, 8), ordered=True, when={"mode": ("fixed", "adaptive")}),
+        Parameter("gain", (0, 1, 2, 3, 4), ordered=True, when={"mode": ("adaptive",)}),
+        Parameter("single", ("only",)),
+        Parameter("width", (8, 16, 32, 64), ordered=True),
+    ]
+    rule = Constraint("depth * width at most 256", lambda c: c["depth"] * c["width"] <= 256)
+    weights = np.array([2.0, 1.0, 1.5, 0.0, 1.0])
+    return function_task(DesignSpace(parameters, [rule]), lambda rows: 20.0 - rows @ weights)
+
+
 class SeparableToy:
     """A sum of one independent cost per parameter, with a known best value each.
 

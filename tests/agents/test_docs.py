@@ -1,13 +1,12 @@
 """docs/agents.md holds every hyperparameter as declared, and an example that works."""
 
-import inspect
 import re
 from pathlib import Path
 
 import pytest
 
 from archgym.agent import Agent, agent_names, find_agent
-from archgym.hyperparameters import Choice, Names, declared
+from archgym.hyperparameters import Choice, Names, declared, documentation
 from archgym.testing.agents import check_agent
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
@@ -15,7 +14,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
 
 def meaning(cls, name):
     """Returns the text of one argument in the class docstring, as one line."""
-    text = inspect.getdoc(cls)
+    text = documentation(cls)
     found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |^\w+:|\Z)", text, re.MULTILINE | re.DOTALL)
     return " ".join(found.group(1).split()).rstrip(".")
 

@@ -1,0 +1,118 @@
+"""Conformance checks of agents that own their loop: they are run, not asked.
+
+They are few and short, since starting such a search takes seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import numpy as np
+
+from archgym.agent import LoopAgent
+from archgym.errors import BudgetExhausted
+from archgym.evaluator import Evaluator
+from archgym.space import DesignSpace
+from archgym.task import Task
+from archgym.testing.toys import conditional_task, function_task, toy_task
+
+LoopAgentClass = type[LoopAgent]
+
+
+def run(
+    agent: LoopAgentClass, task: Task, budget: int, seed: int, patience: int = 200
+) -> Evaluator:
+    """Runs one search to its end."""
+    evaluator = Evaluator(task, budget, patience=patience)
+    with contextlib.suppress(BudgetExhausted):
+        agent(task.space, seed=seed).search(evaluator)
+    assert evaluator.exhausted, f"{agent.__name__}: its search returned before the budget was spent"
+    return evaluator
+
+
+def check_loop_seed(agent: LoopAgentClass) -> None:
+    """The same seed gives the same designs in the same order, another seed others."""
+    task = toy_task()
+    first, again, other = (run(agent, task, 150, seed).trials().designs for seed in (1, 1, 2))
+    assert np.array_equal(first, again), f"{agent.__name__}: two runs with the same seed differ"
+    assert not np.array_equal(first, other), f"{agent.__name__}: runs of two seeds are equal"
+
+
+def reached(agent: LoopAgentClass, task: Task, budget: int, seeds: int) -> dict[str, list[int]]:
+    """Returns the value numbers per parameter that no search over some seeds proposed."""
+    seen = [np.zeros(int(c), np.bool_) for c in task.space.cardinalities]
+    for seed in range(seeds):
+        rows = run(agent, task, budget, seed).trials().designs
+        active = task.space.active(rows)
+        for j, values in enumerate(seen):
+            values[rows[active[:, j], j]] = True
+        if all(values.all() for values in seen):
+            break
+    names = task.space.names
+    missing = {
+        name: np.flatnonzero(~values).tolist() for name, values in zip(names, seen, strict=True)
+    }
+    return {name: values for name, values in missing.items() if values}
+
+
+def check_loop_reachability(agent: LoopAgentClass) -> None:
+    """Short searches over some seeds propose every value of every parameter."""
+    missing = reached(agent, toy_task((8, 8, 5, 5, 2, 3, 1, 12)), 120, 4)
+    assert not missing, f"{agent.__name__}: values that were never proposed: {missing}"
+
+
+def check_loop_infeasible(agent: LoopAgentClass) -> None:
+    """Infeasible designs and metrics that are no numbers are survived."""
+    task = toy_task((6, 6, 4, 4), forbidden=True)
+    trials = run(agent, task, 60, 0).trials()
+    assert trials.feasible.any(), f"{agent.__name__}: found no feasible design"
+    broken = function_task(
+        DesignSpace(task.space.parameters),
+        lambda rows: np.where(rows[:, 0] == 0, 1.0 + rows.sum(axis=1), np.nan),
+    )
+    assert _fills(run(agent, broken, 60, 0)), f"{agent.__name__}: stopped early"
+
+
+def _fills(evaluator: Evaluator) -> bool:
+    """Whether a search spent its budget, or was ended for proposing nothing new."""
+    return evaluator.stop_reason in ("budget", "patience") and evaluator.samples > 0
+
+
+def check_loop_small_budgets(agent: LoopAgentClass) -> None:
+    """A budget below its batch is spent exactly, and a space of three designs does not hang it."""
+    samples = run(agent, toy_task(), 3, 0).samples
+    assert samples == 3, f"{agent.__name__}: spent {samples} of a budget of 3"
+    tiny = run(agent, toy_task((1, 3, 1)), 50, 0, patience=100)
+    assert 1 <= tiny.samples <= 3
+
+
+def check_loop_spaces(agent: LoopAgentClass) -> None:
+    """Inert parameters and spaces of over 1e18 designs are coped with."""
+    for task in (conditional_task(), toy_task((8,) * 24)):
+        samples = run(agent, task, 40, 0).samples
+        assert samples == 40, f"{agent.__name__}: stopped after {samples} of 40 designs"
+
+
+def check_loop_learns(agent: LoopAgentClass) -> None:
+    """The designs of the last part of a search are better than those of the first."""
+    scores = run(agent, toy_task(), 400, 0).trials().score
+    early, late = np.median(scores[:64]), np.median(scores[-64:])
+    assert late > early, (
+        f"{agent.__name__}: the median score of its last 64 designs ({late:.3f}) is not above that "
+        f"of its first 64 ({early:.3f})"
+    )
+
+
+LOOP_CHECKS: dict[str, Callable[[LoopAgentClass], None]] = {
+    check.__name__.removeprefix("check_loop_"): check
+    for check in (
+        check_loop_seed,
+        check_loop_reachability,
+        check_loop_infeasible,
+        check_loop_small_budgets,
+        check_loop_spaces,
+        check_loop_learns,
+    )
+}
+"""The checks by name."""
