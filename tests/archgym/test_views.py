@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from archgym.space import DesignSpace, Parameter
+from archgym.testing.toys import toy_task
 from archgym.views import BoxView, MultiDiscreteView, OneKnobView, OptunaView, make_view
 
 SPACES = [
@@ -73,3 +74,15 @@ def test_optuna_round_trips_every_value(space: DesignSpace) -> None:
 def test_unknown_view_names_the_closest() -> None:
     with pytest.raises(ValueError, match="did you mean 'box'"):
         make_view("boxx", SPACES[0])
+
+
+def test_rounding_reaches_three_values_of_a_parameter_and_5_9_percent_of_the_2023_grid():
+    sizes = (4, 3, 3, 8, 2, 2, 4, 4, 3, 8)
+    view = make_view("round-2023", toy_task(sizes).space)
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, (4000, len(sizes)))
+    rows = view.to_rows(points, np.zeros((0, 0), np.int64))
+    reached = [len(np.unique(column)) for column in rows.T]
+    assert reached == [min(3, size) for size in sizes]
+    assert np.prod(reached) / np.prod(sizes) == pytest.approx(0.0593, abs=5e-4)
+    with pytest.raises(TypeError, match="cannot express every design"):
+        view.to_actions(rows)
