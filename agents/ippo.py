@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class IndependentPpoAgent(LoopAgent):
         super().__init__(space, seed)
         require_rllib()
         self._agents = agents
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "designs_per_update": designs_per_update,
             "learning_rate": learning_rate,
             "epochs": epochs,

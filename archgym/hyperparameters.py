@@ -145,4 +145,6 @@ def resolve(owner: str, agent: type, given: Mapping[str, Any]) -> dict[str, Any]
 
 def documentation(agent: type) -> str:
     """Returns the docstrings of an agent class and of the classes that it gets arguments from."""
-    return "\n".join(inspect.cleandoc(each.__doc__ or "") for each in agent.__mro__)
+    return "\n\n".join(
+        inspect.cleandoc(each.__doc__ or "") for each in agent.__mro__ if "__init__" in vars(each)
+    )
