@@ -72,7 +72,7 @@ def share_out(space: DesignSpace, agents: Grouping) -> dict[str, list[int]]:
     return {"+".join(group): [names.index(name) for name in group] for group in agents}
 
 
-class ParallelDesignEnv(ParallelEnv[str, Observation, Any]):
+class ParallelDesignEnv(ParallelEnv[str, Observation, Any]):  # type: ignore[misc]
     """One design per joint step.
 
     Every agent observes what `DesignEnv` shows (the current design, its metrics relative to the
