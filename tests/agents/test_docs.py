@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
 def meaning(cls, name):
     """Returns the text of one argument in the class docstring, as one line."""
     text = documentation(cls)
-    found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |^\w+:|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |^\S|\Z)", text, re.MULTILINE | re.DOTALL)
     return " ".join(found.group(1).split()).rstrip(".")
 
 
