@@ -113,7 +113,7 @@ def note(m: IntArray, r: int, command: int, t: int) -> None:
     the standards do not ask for, after tRFC of a refresh.
     """
     q = rank_at(r)
-    ready = t + 2
+    ready = t + m[c.T_LENGTH + (command & (c.CLASSES - 1))] + 1
     if command == c.REFAB:
         ready = t + m[c.T_RFC]
     elif command == c.REFPB or command == c.REFSB:
@@ -121,7 +121,7 @@ def note(m: IntArray, r: int, command: int, t: int) -> None:
     elif command == c.RD or command == c.RDA:
         ready = t + m[c.T_CL] + m[c.T_BURST] + 1
     elif command == c.WR or command == c.WRA:
-        ready = t + m[c.T_WR_PRE] + 1
+        ready = t + m[c.T_WR_PRE] + m[c.T_LENGTH + c.PRE]
     if command == c.RD or command == c.RDA or command == c.WR or command == c.WRA:
         m[q + c.R_USED] = t
     m[q + c.R_SINCE] = t
@@ -158,7 +158,7 @@ def wake(m: IntArray, commands: IntArray, out: IntArray, r: int, t: int) -> None
     first = r * m[c.X_PER_RANK]
     if m[q + c.R_ASLEEP]:
         since = m[q + c.R_ASLEEP_AT]
-        up = max(t, since + m[c.T_CKESR])
+        up = max(t, since + m[c.T_LENGTH + c.PRE] - 1 + m[c.T_CKESR])
         record(commands, out, up, c.SRX, first, -1, -1)
         leave(m, out, q, c.O_SELF_REFRESH, since, up, up + m[c.T_XS])
         raise_rank(m, q, c.RD, up + m[c.T_XSDLL])

@@ -61,7 +61,6 @@ def look_at_sets(m: IntArray, r: int, t: int) -> None:
             m[q + c.R_REMAINDER] -= sets
             m[q + c.R_TRIGGER] += 1
     m[q + c.R_COMMAND] = 0
-    m[q + c.R_REFRESH_AT] = c.INF
     if not m[q + c.R_PULLING]:
         return
     if overdue(m, q) > 0:
@@ -125,7 +124,6 @@ def want_set(m: IntArray, r: int) -> None:
     q = rank_at(r)
     m[q + c.R_COMMAND] = m[c.Z_PARTIAL]
     at = refresh_cycle(m, r)
-    m[q + c.R_REFRESH_AT] = at
     sets = max(1, overdue(m, q))
     for b in range(r * m[c.X_PER_RANK], (r + 1) * m[c.X_PER_RANK]):
         if m[bank_at(b) + c.B_ROW] >= 0 and turn(m, r, b) < sets and precharge_cycle(m, b) < at:
@@ -138,6 +136,7 @@ def want_set(m: IntArray, r: int) -> None:
 def wanted_at(m: IntArray, r: int) -> int:
     """First cycle for what the manager of rank `r` wants."""
     q = rank_at(r)
+    m[q + c.R_REFRESH_AT] = refresh_cycle(m, r)
     if m[q + c.R_COMMAND] == c.PRE:
         return precharge_cycle(m, m[q + c.R_TARGET])
     if m[q + c.R_COMMAND] == c.PREAB:

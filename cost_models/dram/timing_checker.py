@@ -12,17 +12,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from archgym.cost_models.dram.devices import DramDevice
+from archgym.cost_models.dram.refresh_rules import Limits, Refreshes
 from archgym.cost_models.dram.simulator import COMMAND_NAMES, CommandTrace
 from archgym.cost_models.dram.timing_rules import (
     EARLIER,
     KINDS,
+    NO_SLOT,
     RANK_WIDE,
     RULE_NAMES,
     RULES,
+    SOME,
     Command,
     Rule,
     Violation,
@@ -57,11 +59,12 @@ def check_commands(
         device: Organisation and timings to hold the commands to.
         commands: A simulator's command trace, or commands; per channel in order of issue. All
             banks are closed at first, and cycle 0 is when refresh intervals start to count.
-        refresh: Whether refresh deadlines hold. Without it REF is still held to its timings.
-        max_postponed: Refreshes that a rank may owe (JESD79-3F and JESD79-4: 8).
-        max_pulled_in: Refreshes that a rank may be ahead (the same: 8).
-        slack_cycles: How long after a deadline the REF may come, since open rows finish first; by
-            default `finishing_cycles(device)`.
+        refresh: Whether refresh deadlines hold. Without it refreshes are still held to their
+            timings.
+        max_postponed: Refreshes of a bank that may be owed (JESD79-3F and JESD79-4: 8).
+        max_pulled_in: Refreshes that it may be ahead (the same: 8).
+        slack_cycles: How long after a deadline the refresh may come, since open rows finish first;
+            by default `finishing_cycles(device)`.
 
     Raises:
         ValueError: If a command, its place or its row does not exist on the device, a channel's
@@ -86,23 +89,20 @@ def all_violations(
 
 
 def finishing_cycles(device: DramDevice) -> int:
-    """Cycles from the moment a rank takes no more work to its REF, at most.
+    """Cycles from the moment a rank or bank takes no more work to its refresh, at most.
 
     The row opened last must stay open for tRAS, or may be written first, which takes tRCD, the
     write and its recovery; then it is precharged. PREA and REF may wait for those of every other
-    rank, and for a command that has the bus.
+    rank, and for a command that has the bus. REFpb and REFsb may besides wait for those of
+    other banks, and for the distance from activations.
     """
     recovery = max(device.timing.tRAS, sum_of(device, ("tRCDWR", "tCWL", "BL/2", "tWR")))
     waits = 2 * device.organisation.ranks * length(device, "PRE") + length(device, "ACT") - 1
-    return recovery + device.timing.value("tRPab") + waits
-
-
-@dataclass(frozen=True)
-class _Limits:
-    refresh: bool
-    postponed: int
-    pulled_in: int
-    slack: int
+    o, t = device.organisation, device.timing
+    if t.tRREFD is not None:
+        waits += (t.tPBR2PBR or t.tRREFD) + t.tRRD_L + t.tFAW
+        waits += o.ranks * o.bank_groups * length(device, "PRE")
+    return recovery + t.value("tRPab") + waits
 
 
 class _Event(NamedTuple):
@@ -115,12 +115,16 @@ class _Event(NamedTuple):
 class _Channel:
     """What the commands of one channel so far forbid."""
 
-    def __init__(self, device: DramDevice, limits: _Limits) -> None:
+    def __init__(self, device: DramDevice, limits: Limits) -> None:
         o = device.organisation
         self.device = device
         self.limits = limits
         rules = [rule.on(device) for rule in RULES]
-        self.required = [(rule, rule.cycles(device)) for rule in rules if rule is not None]
+        required = [(rule, rule.cycles(device)) for rule in rules if rule is not None]
+        kinds = set(KINDS.values())
+        self.required = {
+            kind: [each for each in required if kind in each[0].later] for kind in kinds
+        }
         # By bus: the row bus (or the only one) and the column bus.
         self.on_bus: list[Command | None] = [None, None]
         self.last: Command | None = None
@@ -135,8 +139,8 @@ class _Channel:
         ]
         self.activates: list[deque[Command]] = [deque(maxlen=4) for _ in range(o.ranks)]
         self.bursts: list[_Event] = []
-        self.refreshes: list[list[Command]] = [[] for _ in range(o.ranks)]
-        self.missed = [0] * o.ranks
+        self.down: list[Command | None] = [None] * o.ranks
+        self.refreshes = [Refreshes(device.timing.tREFI, limits, places) for _ in range(o.ranks)]
 
     def check(self, command: Command) -> Iterator[Violation]:
         """Violations by one more command, which then takes effect."""
@@ -152,7 +156,7 @@ class _Channel:
 
     def _command_bus(self, command: Command) -> Iterator[Violation]:
         last = self.on_bus[self._bus(command)]
-        if last is None:
+        if last is None or command.name in NO_SLOT:
             return
         busy, spacing = length(self.device, KINDS[last.name]), command.cycle - last.cycle
         if spacing < busy:
@@ -166,11 +170,15 @@ class _Channel:
     def _state(self, command: Command) -> Iterator[Violation]:
         rank, place = command.rank, (command.bankgroup, command.bank)
         opened, kind = self.opened[rank], KINDS[command.name]
-        if kind == "REF":
-            for each, is_open in self.open[rank].items():
-                if is_open:
-                    text = "REF needs all banks of the rank closed"
-                    yield Violation("refresh_with_open_row", text, opened[each], command)
+        yield from self._power_state(command)
+        if kind == "SRE" or kind == "REF" or kind in SOME:
+            for each in self._banks(command):
+                if self.open[rank][each]:
+                    name = "refresh_with_open_row"
+                    text = f"{kind} needs its banks closed"
+                    if kind == "SRE":
+                        name, text = f"self_{name}", "SRE needs all banks of the rank closed"
+                    yield Violation(name, text, opened[each], command)
                     return
         elif kind == "ACT" and self.open[rank][place]:
             yield Violation("row_open", "ACT needs a closed bank", opened[place], command)
@@ -181,12 +189,39 @@ class _Channel:
             elif opened[place].row != command.row:
                 yield Violation("row_wrong", text, opened[place], command)
 
+    def _power_state(self, command: Command) -> Iterator[Violation]:
+        """A rank in power-down or self-refresh takes its exit and nothing else."""
+        entry, name = self.down[command.rank], command.name
+        state = {"PDX": "PDE", "SRX": "SRE"}.get(name)
+        if state != (None if entry is None else entry.name):
+            where = "a rank that is awake" if entry is None else f"a rank after {entry.name}"
+            yield Violation("power_state", f"{name} to {where}", entry, command)
+        elif name == "SRE":
+            text = "a refresh of every bank between SRX and the next SRE"
+            exited = self.refreshes[command.rank].not_since_exit()
+            if exited is not None:
+                yield Violation("self_refresh_again", text, exited, command)
+
+    def _banks(self, command: Command) -> list[tuple[int, int]]:
+        """Banks that a command goes to."""
+        o = self.device.organisation
+        if command.name in RANK_WIDE:
+            return list(self.open[command.rank])
+        if command.name == "REFsb":
+            return [(group, command.bank) for group in range(o.bank_groups)]
+        if command.name != "REFpb":
+            return [(command.bankgroup, command.bank)]
+        # Those of one REFpb are evenly apart, counted through the bank groups.
+        apart = o.bank_groups * o.banks_per_group // o.banks_per_refresh
+        first = (command.bankgroup * o.banks_per_group + command.bank) % apart
+        banks = range(first, o.bank_groups * o.banks_per_group, apart)
+        return [divmod(bank, o.banks_per_group) for bank in banks]
+
     def _spacings(self, command: Command) -> Iterator[Violation]:
         kind = KINDS[command.name]
-        for rule, required in self.required:
-            if kind not in rule.later:
-                continue
-            event = self._latest(rule, command)
+        banks = self._banks(command)
+        for rule, required in self.required[kind]:
+            event = self._latest(rule, command, banks)
             if event is None:
                 continue
             longer = length(self.device, kind) - length(self.device, rule.earlier)
@@ -194,17 +229,17 @@ class _Channel:
             if spacing < required:
                 yield Violation(rule.name, str(rule), event.command, command, required, spacing)
 
-    def _latest(self, rule: Rule, command: Command) -> _Event | None:
-        """Latest event from which the rule counts for the command."""
-        group, bank = command.bankgroup, command.bank
+    def _latest(self, rule: Rule, command: Command, banks: list[tuple[int, int]]) -> _Event | None:
+        """Latest event from which the rule counts for the command, which goes to `banks`."""
+        groups = {group for group, _ in banks}
         latest: _Event | None = None
         for (g, b), event in self.events[command.rank][rule.earlier].items():
             concerns = (
                 rule.scope == "rank"
                 or command.name in RANK_WIDE
-                or (rule.scope == "bank" and (g, b) == (group, bank))
-                or (rule.scope == "bank group" and g == group)
-                or (rule.scope == "other group" and g != group)
+                or (rule.scope == "bank" and (g, b) in banks)
+                or (rule.scope == "bank group" and g in groups)
+                or (rule.scope == "other group" and groups != {g})
             )
             if concerns and (latest is None or event.cycle > latest.cycle):
                 latest = event
@@ -213,10 +248,11 @@ class _Channel:
     def _activation_window(self, command: Command) -> Iterator[Violation]:
         window = self.activates[command.rank]
         required = self.device.timing.tFAW
-        if command.name == "ACT" and len(window) == 4:
+        if (command.name == "ACT" or command.name in SOME) and len(window) == 4:
             spacing = command.cycle - window[0].cycle
+            spacing += length(self.device, command.name) - length(self.device, window[0].name)
             if spacing < required:
-                text = "ACT to the fourth ACT after it in the rank, tFAW"
+                text = "ACT to the fourth ACT, REFpb or REFsb after it in the rank, tFAW"
                 yield Violation("tFAW", text, window[0], command, required, spacing)
 
     def _data_bus(self, command: Command) -> Iterator[Violation]:
@@ -245,43 +281,31 @@ class _Channel:
         return last + sum_of(self.device, ("tCL", "tDQSCK") if kind == "RD" else ("tCWL",))
 
     def _refresh_deadlines(self, command: Command) -> Iterator[Violation]:
-        """The k-th REF of a rank (k = 1 ...) comes by (k + postponed) tREFI, plus the slack."""
-        interval = self.device.timing.tREFI
-        for rank, done in enumerate(self.refreshes):
-            number = max(len(done), self.missed[rank]) + 1
-            deadline = (number + self.limits.postponed) * interval + self.limits.slack
-            if command.cycle > deadline:
-                self.missed[rank] = number
-                last = done[-1] if done else None
-                text = (
-                    f"REF {number} of rank {rank} by (its number + {self.limits.postponed} "
-                    f"postponed) tREFI + {self.limits.slack}"
-                )
-                yield Violation("refresh_postponed", text, last, command, deadline, command.cycle)
+        for rank, refreshes in enumerate(self.refreshes):
+            yield from refreshes.missed(rank, command)
 
     def _refreshes_ahead(self, command: Command) -> Iterator[Violation]:
-        """No REF comes too early, and no more than 16 within two intervals."""
-        if command.name != "REF":
-            return
-        interval = self.device.timing.tREFI
-        done = self.refreshes[command.rank]
-        # A rank's first REF may fall due anywhere in the first interval: ranks are spread over it.
-        earliest = (len(done) - self.limits.pulled_in) * interval
-        if command.cycle < earliest:
-            text = f"REF {len(done) + 1} of the rank, {self.limits.pulled_in} pulled in"
-            yield Violation("refresh_pulled_in", text, done[-1], command, earliest, command.cycle)
-        if len(done) >= 16 and command.cycle - done[-16].cycle < 2 * interval:
-            spacing = command.cycle - done[-16].cycle
-            text = "at most 16 REF of a rank within 2 tREFI"
-            yield Violation("refresh_density", text, done[-16], command, 2 * interval, spacing)
+        if command.name == "REF" or command.name in SOME:
+            sets = len(self.open[0]) // len(self._banks(command))
+            yield from self.refreshes[command.rank].ahead(command, self._banks(command), sets)
 
     def _apply(self, command: Command) -> None:
         rank, kind, place = command.rank, KINDS[command.name], (command.bankgroup, command.bank)
         self.last = command
+        if kind in NO_SLOT or kind == "SRE":
+            self._apply_state(command)
+        if kind in NO_SLOT:
+            return
         self.on_bus[self._bus(command)] = command
-        if kind == "REF":
-            self.refreshes[rank].append(command)
-            self.events[rank]["REF"][(-1, -1)] = _Event(command.cycle, command)
+        if kind == "SRE":
+            return
+        if kind == "REF" or kind in SOME:
+            banks = self._banks(command)
+            self.refreshes[rank].add(command, banks)
+            for each in [(-1, -1)] if kind == "REF" else banks:
+                self.events[rank][kind][each] = _Event(command.cycle, command)
+            if kind in SOME:
+                self.activates[rank].append(command)
             return
         if kind == "PRE":
             self.events[rank]["PRE command"][(-1, -1)] = _Event(command.cycle, command)
@@ -305,6 +329,15 @@ class _Channel:
         if command.name in ("RDA", "WRA"):
             self._close(command, place, self._auto_precharge(command, place))
 
+    def _apply_state(self, command: Command) -> None:
+        rank, name = command.rank, command.name
+        self.events[rank][name][(-1, -1)] = _Event(command.cycle, command)
+        self.down[rank] = command if name in ("PDE", "SRE") else None
+        if name == "SRE":
+            self.refreshes[rank].stop(command)
+        elif name == "SRX":
+            self.refreshes[rank].go_on(command)
+
     def _auto_precharge(self, command: Command, place: tuple[int, int]) -> int:
         """Cycle at which a PRE would begin that does what that of an RDA or WRA does.
 
@@ -327,7 +360,7 @@ class _Channel:
 
 
 def _violations(
-    device: DramDevice, commands: CommandTrace | Iterable[Command], limits: _Limits
+    device: DramDevice, commands: CommandTrace | Iterable[Command], limits: Limits
 ) -> Iterator[Violation]:
     channels = [_Channel(device, limits) for _ in range(device.organisation.channels)]
     for index, command in enumerate(_commands(commands)):
@@ -358,10 +391,17 @@ def _require_valid(device: DramDevice, command: Command, index: int) -> None:
             f"command {index}: name is {command.name!r}, allowed are {', '.join(KINDS)}"
         )
     fields = [("channel", command.channel, o.channels), ("rank", command.rank, o.ranks)]
+    for name, timing in (("REFpb", "tRFCpb"), ("REFsb", "tRFCsb")):
+        if command.name == name and getattr(device.timing, timing) is None:
+            raise ValueError(
+                f"command {index}: name is {name!r}, but device {device.name!r} has no "
+                f"timing.{timing}"
+            )
     if command.name not in RANK_WIDE:
-        fields.append(("bankgroup", command.bankgroup, o.bank_groups))
+        if command.name != "REFsb":
+            fields.append(("bankgroup", command.bankgroup, o.bank_groups))
         fields.append(("bank", command.bank, o.banks_per_group))
-        if command.name != "PRE":
+        if command.name not in ("PRE", *SOME):
             fields.append(("row", command.row, o.rows))
     for field, value, count in fields:
         if not 0 <= value < count:
@@ -377,7 +417,7 @@ def _limits(
     max_postponed: int,
     max_pulled_in: int,
     slack_cycles: int | None,
-) -> _Limits:
+) -> Limits:
     slack = finishing_cycles(device) if slack_cycles is None else slack_cycles
     for name, value in (
         ("max_postponed", max_postponed),
@@ -386,4 +426,4 @@ def _limits(
     ):
         if value < 0:
             raise ValueError(f"{name} is {value}, must be at least 0")
-    return _Limits(refresh, max_postponed, max_pulled_in, slack)
+    return Limits(refresh, max_postponed, max_pulled_in, slack)

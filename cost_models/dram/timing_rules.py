@@ -2,7 +2,7 @@
 
 DDR3 (JESD79-3F), DDR4 (JESD79-4), DDR5 (JESD79-5), LPDDR4 (JESD209-4), LPDDR5 (JESD209-5), HBM2
 (JESD235), HBM3 (JESD238) and GDDR6 (JESD250): the descriptions of the activate, precharge, read,
-write and refresh commands, and the tables of AC timing.
+write, refresh, power-down and self-refresh commands, and the tables of AC timing.
 """
 
 from __future__ import annotations
@@ -22,25 +22,41 @@ KINDS: Final = {
     "PRE": "PRE",
     "PREA": "PRE",
     "REF": "REF",
+    "REFpb": "REFpb",
+    "REFsb": "REFsb",
+    "SRE": "SRE",
+    "SRX": "SRX",
+    "PDE": "PDE",
+    "PDX": "PDX",
 }
 """Commands, and the kind that the rules see in each."""
 
-RANK_WIDE: Final = ("PREA", "REF")
+RANK_WIDE: Final = ("PREA", "REF", "SRE", "SRX", "PDE", "PDX")
 """Commands to a whole rank."""
 
-ANY: Final = ("ACT", "RD", "WR", "PRE", "REF")
-"""All kinds of later commands."""
+NO_SLOT: Final = ("SRX", "PDE", "PDX")
+"""Changes of the clock enable signal, which take no slot of the command bus."""
 
-EARLIER: Final = (*ANY, "PREA", "PRE command")
+SOME: Final = ("REFpb", "REFsb")
+"""Refreshes of some banks."""
+
+ANY: Final = ("ACT", "RD", "WR", "PRE", "REF", *SOME, "SRE")
+"""All kinds that take a slot of the command bus."""
+
+EARLIER: Final = (*ANY, *NO_SLOT, "PREA", "PRE command")
 """All kinds of earlier commands, see `Rule`."""
 
 
 class Command(NamedTuple):
-    """One DRAM command. PREA and REF go to a whole rank and leave bank group, bank and row out.
+    """One DRAM command.
+
+    PREA, REF, SRE, SRX, PDE and PDX go to a whole rank and leave bank group, bank and row out,
+    REFsb goes to one bank of every bank group and leaves bank group and row out.
 
     Attributes:
         cycle: Memory-clock cycle of issue.
-        name: ACT, RD, RDA, WR, WRA, PRE, PREA or REF.
+        name: ACT, RD, RDA, WR, WRA, PRE, PREA, REF, REFpb, REFsb, SRE and SRX (self-refresh entry
+            and exit), PDE and PDX (power-down entry and exit).
         rank: Rank of the channel.
         bankgroup: Bank group of the rank.
         bank: Bank of the bank group.
@@ -58,7 +74,9 @@ class Command(NamedTuple):
 
     def __str__(self) -> str:
         place = f"channel {self.channel} rank {self.rank}"
-        if self.name not in RANK_WIDE:
+        if self.name == "REFsb":
+            place += f" bank {self.bank} of every bank group"
+        elif self.name not in RANK_WIDE:
             place += f" bank group {self.bankgroup} bank {self.bank}"
         if self.name in ("ACT", "RD", "RDA", "WR", "WRA"):
             place += f" row {self.row}"
@@ -71,13 +89,15 @@ class Rule:
 
     Attributes:
         name: The constraint's name in the standard.
-        earlier: Kind of the earlier command: ACT, RD, WR, PRE or REF. RDA is an RD, WRA a WR, PREA
-            a PRE of every bank; RDA and WRA are besides a PRE at the cycle at which their
-            precharge begins. `PREA` is that command alone, `PRE command` a PRE or PREA.
+        earlier: Kind of the earlier command. RDA is an RD, WRA a WR, PREA a PRE of every bank; RDA
+            and WRA are besides a PRE at the cycle at which their precharge begins. `PREA` is that
+            command alone, `PRE command` a PRE or PREA.
         later: Kinds of the later command.
         scope: Where the later command goes, seen from the earlier one: `bank` (the same bank),
             `bank group` (the same one), `other group` (of the same rank) or `rank` (the same one).
-        terms: Timings whose sum is the least spacing in cycles; `BL/2` is the length of a burst.
+            REFpb and REFsb go to all banks that they refresh.
+        terms: Timings whose sum is the least spacing in cycles; `BL/2` is the length of a burst,
+            `1` one cycle.
     """
 
     name: str
@@ -95,7 +115,7 @@ class Rule:
 
         A device that does not tell writes from reads, or all banks from one, has the general rule.
         """
-        if getattr(device.timing, self.name, None) is not None:
+        if getattr(device.timing, self.name, 0) is not None:
             return self
         if self.name not in SAME_AS or self.earlier == "PREA":
             return None
@@ -114,12 +134,13 @@ RULES: Final = (
     Rule("tRCDWR", "ACT", ("WR",), "bank", ("tRCDWR",)),
     Rule("tRAS", "ACT", ("PRE",), "bank", ("tRAS",)),
     Rule("tRC", "ACT", ("ACT",), "bank", ("tRC",)),
+    Rule("tRC", "ACT", SOME, "bank", ("tRC",)),
     Rule("tRC", "ACT", ("REF",), "rank", ("tRC",)),
-    Rule("tRRD_L", "ACT", ("ACT",), "bank group", ("tRRD_L",)),
-    Rule("tRRD_S", "ACT", ("ACT",), "other group", ("tRRD_S",)),
-    Rule("tRP", "PRE", ("ACT",), "bank", ("tRP",)),
-    Rule("tRP", "PRE", ("REF",), "rank", ("tRP",)),
-    Rule("tRPab", "PREA", ("ACT", "REF"), "rank", ("tRPab",)),
+    Rule("tRRD_L", "ACT", ("ACT", *SOME), "bank group", ("tRRD_L",)),
+    Rule("tRRD_S", "ACT", ("ACT", *SOME), "other group", ("tRRD_S",)),
+    Rule("tRP", "PRE", ("ACT", *SOME), "bank", ("tRP",)),
+    Rule("tRP", "PRE", ("REF", "SRE"), "rank", ("tRP",)),
+    Rule("tRPab", "PREA", ("ACT", "REF", *SOME, "SRE"), "rank", ("tRPab",)),
     Rule("tPPD", "PRE command", ("PRE",), "rank", ("tPPD",)),
     Rule("tCCD_L", "RD", ("RD",), "bank group", ("tCCD_L",)),
     Rule("tCCD_S", "RD", ("RD",), "other group", ("tCCD_S",)),
@@ -131,6 +152,23 @@ RULES: Final = (
     Rule("tRTP", "RD", ("PRE",), "bank", ("tRTP",)),
     Rule("tWR", "WR", ("PRE",), "bank", ("tCWL", "BL/2", "tWR")),
     Rule("tRFC", "REF", ANY, "rank", ("tRFC",)),
+    Rule("tRFCpb", "REFpb", ("ACT", "PRE", *SOME), "bank", ("tRFCpb",)),
+    Rule("tRFCpb", "REFpb", ("REF", "SRE"), "rank", ("tRFCpb",)),
+    Rule("tRFCsb", "REFsb", ("ACT", "PRE", *SOME), "bank", ("tRFCsb",)),
+    Rule("tRFCsb", "REFsb", ("REF", "SRE"), "rank", ("tRFCsb",)),
+    *(Rule("tRREFD", each, ("ACT", *SOME), "rank", ("tRREFD",)) for each in SOME),
+    *(Rule("tPBR2PBR", each, SOME, "rank", ("tPBR2PBR",)) for each in SOME),
+    Rule("tACTPDEN", "ACT", ("PDE",), "rank", ("1",)),
+    Rule("tPRPDEN", "PRE command", ("PDE",), "rank", ("1",)),
+    *(Rule("tREFPDEN", each, ("PDE",), "rank", ("1",)) for each in ("REF", *SOME)),
+    Rule("tRDPDEN", "RD", ("PDE", "SRE"), "rank", ("tCL", "tDQSCK", "BL/2", "1")),
+    Rule("tWRPDEN", "WR", ("PDE", "SRE"), "rank", ("tCWL", "BL/2", "tWR")),
+    Rule("tCKE", "PDE", ("PDX",), "rank", ("tCKE",)),
+    Rule("tCKE", "PDX", ("PDE", "SRE"), "rank", ("tCKE",)),
+    Rule("tXP", "PDX", ANY, "rank", ("tXP",)),
+    Rule("tCKESR", "SRE", ("SRX",), "rank", ("tCKESR",)),
+    Rule("tXS", "SRX", ("ACT", "PRE", "REF", *SOME, "PDE", "SRE"), "rank", ("tXS",)),
+    Rule("tXSDLL", "SRX", ("RD", "WR"), "rank", ("tXSDLL",)),
 )
 """Spacings of two commands; bus, window, state and refresh rules are those of the checker."""
 
@@ -140,6 +178,9 @@ RULE_NAMES: Final = (
     "row_closed",
     "row_wrong",
     "refresh_with_open_row",
+    "self_refresh_with_open_row",
+    "self_refresh_again",
+    "power_state",
     *dict.fromkeys(rule.name for rule in RULES),
     "tFAW",
     "data_bus",
@@ -181,13 +222,16 @@ class Violation:
 
 
 def length(device: DramDevice, kind: str) -> int:
-    """Cycles that a command of some kind takes on its bus; REF and PREA are as long as PRE."""
+    """Cycles that a command of some kind takes on its bus; all others are as long as PRE.
+
+    Entries and exits end in the cycle at which they are given.
+    """
+    if kind in NO_SLOT:
+        return 1
     return int(getattr(device.commands, kind if kind in ("ACT", "RD", "WR") else "PRE"))
 
 
 def sum_of(device: DramDevice, terms: tuple[str, ...]) -> int:
-    """Sum of timings of the device in cycles; `BL/2` is the length of a burst."""
-    total = 0
-    for term in terms:
-        total += device.burst_cycles if term == "BL/2" else device.timing.value(term)
-    return total
+    """Sum of timings of the device in cycles; `BL/2` is the length of a burst, `1` one cycle."""
+    fixed = {"BL/2": device.burst_cycles, "1": 1}
+    return sum(fixed[each] if each in fixed else device.timing.value(each) for each in terms)
