@@ -66,6 +66,9 @@ class Seen:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._keys
+
     def add(self, rows: IntArray) -> BoolArray:
         """Adds canonical rows `(n, d)` and returns which of them were new, shape `(n,)`."""
         fresh = np.zeros(len(rows), np.bool_)

@@ -122,6 +122,34 @@ def toy_task(
     return _task(model, objective)
 
 
+def nk_task(cardinalities: tuple[int, ...], neighbours: int, seed: int) -> Task:
+    """Returns a task in which parameters interact: an NK landscape.
+
+    The cost is the mean of one table per parameter, indexed by it and by `neighbours` others
+    (Kauffman and Levin 1987, doi:10.1016/S0022-5193(87)80029-2). Even-numbered parameters are
+    ordered, the others categories.
+    """
+    rng = np.random.default_rng(seed)
+    d = len(cardinalities)
+    groups = [
+        np.concatenate([[j], rng.choice(np.delete(np.arange(d), j), neighbours, replace=False)])
+        for j in range(d)
+    ]
+    tables = [rng.random([cardinalities[j] for j in group]) for group in groups]
+
+    def cost(rows: IntArray) -> FloatArray:
+        parts = [t[tuple(rows[:, j] for j in g)] for t, g in zip(tables, groups, strict=True)]
+        return np.asarray(0.2 + np.mean(parts, axis=0), np.float64)
+
+    space = DesignSpace(
+        [
+            Parameter(f"p{j}", tuple(range(c)), ordered=j % 2 == 0)
+            for j, c in enumerate(cardinalities)
+        ]
+    )
+    return function_task(space, cost)
+
+
 def _task(model: CostModel, objective: Objective) -> Task:
     environment = Environment(
         id="Toy-v0",

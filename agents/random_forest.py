@@ -1,0 +1,189 @@
+"""Model-based search with a forest of randomised trees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import numpy.typing as npt
+
+from archgym.agent import Agent
+from archgym.agents._acquisition import (
+    GOOD,
+    Chooser,
+    fresh,
+    log_expected_improvement,
+    unseen_sample,
+    warped,
+)
+from archgym.agents._operators import Seen, balanced_sample, finite_or_worst
+from archgym.hyperparameters import Range
+from archgym.metric import FloatArray
+from archgym.space import DesignSpace, IntArray
+from archgym.task import Evaluation
+
+if TYPE_CHECKING:
+    from sklearn.tree import ExtraTreeRegressor
+
+DOUBT = 0.02
+"""Least probability of being feasible, so that no design is ruled out for good."""
+
+SMALLEST = 1e-4
+"""Least standard deviation of a prediction, where all trees agree."""
+
+
+class RandomForestAgent(Agent):
+    """Proposes the designs with the largest expected improvement under a forest of trees.
+
+    As in SMAC (Hutter, Hoos and Leyton-Brown 2011, doi:10.1007/978-3-642-25566-3_40) the trees'
+    agreement gives a mean and a variance, the expected improvement is maximised by climbing from
+    good designs, and some proposals are random ones. The trees are extremely randomised (Geurts,
+    Ernst and Wehenkel 2006, doi:10.1007/s10994-006-6226-1), by scikit-learn. Below the median,
+    scores are replaced by their ranks. Infeasible designs count as the worst feasible one, and the
+    same trees predict how probable it is that a design is feasible, which multiplies the expected
+    improvement. Within a batch, the variance of a design shrinks by the share of the trees in which
+    it lies in one leaf with a design that was chosen.
+
+    Args:
+        space: the design space to search.
+        seed: an integer, or the run's generator.
+        startup: designs of a Latin hypercube before the model is used; designs of a warm start
+            count.
+        batch: designs that are chosen at once in a run.
+        trees: number of trees.
+        leaf: least number of designs in a leaf.
+        features: share of the encoded parameters that each split chooses from.
+        random: probability that a proposal is a random design.
+        pool: random designs and changes of good ones that the acquisition is looked up for, before
+            the best of them are climbed from.
+        starts: designs from which the acquisition is climbed for each proposal.
+    """
+
+    def __init__(
+        self,
+        space: DesignSpace,
+        seed: int | np.random.Generator = 0,
+        startup: Annotated[int, Range(2, 256, log=True)] = 12,
+        batch: Annotated[int, Range(1, 64, log=True)] = 4,
+        trees: Annotated[int, Range(2, 256, log=True)] = 30,
+        leaf: Annotated[int, Range(1, 16)] = 1,
+        features: Annotated[float, Range(0.1, 1.0)] = 0.8,
+        random: Annotated[float, Range(0.0, 1.0)] = 0.1,
+        pool: Annotated[int, Range(16, 4096, log=True)] = 512,
+        starts: Annotated[int, Range(1, 32, log=True)] = 4,
+    ) -> None:
+        super().__init__(space, seed)
+        self._batch, self._trees, self._leaf = batch, trees, leaf
+        self._features, self._random = features, random
+        self._chooser = Chooser(space, pool, starts)
+        self._first = balanced_sample(space, startup, self.rng)
+        self._startup = startup
+        self._rows = np.zeros((0, len(space)), np.int64)
+        self._scores = np.zeros(0)
+        self._proposed = Seen()
+        self._told = Seen()
+
+    @property
+    def batch_size(self) -> int:
+        """As set by `batch`."""
+        return self._batch
+
+    def tell(self, designs: IntArray, evaluation: Evaluation) -> None:
+        """Keeps designs that are new, with their scores."""
+        rows = self.space.canonical(designs)
+        self._proposed.add(rows)
+        new = self._told.add(rows)
+        self._rows = np.concatenate([self._rows, rows[new]])
+        self._scores = np.concatenate([self._scores, finite_or_worst(evaluation)[new]])
+
+    def ask(self, n: int) -> IntArray:
+        """Proposes `n` designs: the rest of the first ones, then by the model."""
+        if len(self._rows) >= self._startup:
+            self._first = self._first[:0]
+        first, self._first = self._first[:n], self._first[n:]
+        first = fresh(self.space.canonical(first), self._proposed)
+        self._proposed.add(first)
+        guided = int((self.rng.random(n - len(first)) >= self._random).sum())
+        chosen = self._choose(guided) if guided and np.isfinite(self._scores).any() else first[:0]
+        self._proposed.add(chosen)
+        rest = n - len(first) - len(chosen)
+        others = unseen_sample(self.space, rest, self._proposed, self.rng)
+        self._proposed.add(others)
+        return np.concatenate([first, chosen, others])
+
+    def _choose(self, n: int) -> IntArray:
+        """Returns up to `n` new designs by the acquisition, fewer where none are left."""
+        from sklearn.ensemble import ExtraTreesRegressor
+
+        feasible = np.isfinite(self._scores)
+        targets = np.empty((len(feasible), 2))
+        targets[feasible, 0] = warped(self._scores[feasible])
+        targets[~feasible, 0] = targets[feasible, 0].min()
+        targets[:, 1] = feasible
+        forest = ExtraTreesRegressor(
+            self._trees,
+            min_samples_leaf=self._leaf,
+            max_features=self._features,
+            random_state=int(self.rng.integers(2**31)),
+        )
+        forest.fit(encoded(self.space, self._rows), targets)
+        surrogate = _Improvement(self.space, forest.estimators_, float(targets[:, 0].max()))
+        good = self._rows[np.argsort(-self._scores, kind="stable")[:GOOD]]
+        return self._chooser.choose(n, self.space, surrogate, good, self._proposed, self.rng)
+
+
+def encoded(space: DesignSpace, rows: IntArray) -> npt.NDArray[np.float32]:
+    """Returns rows `(n, d)` as features `(n, p)`: indices, of categories one column per value.
+
+    An inert parameter is -1 in all of its columns.
+    """
+    active = space.active(rows)
+    columns = []
+    for j, parameter in enumerate(space.parameters):
+        values = np.arange(len(parameter.values))
+        wide = rows[:, j : j + 1] if parameter.ordered else rows[:, j : j + 1] == values
+        columns.append(np.where(active[:, j : j + 1], wide, -1))
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+class _Improvement:
+    """Log expected improvement under a forest, plus log probability of being feasible."""
+
+    def __init__(self, space: DesignSpace, trees: list[ExtraTreeRegressor], best: float) -> None:
+        self._space, self._best = space, best
+        self._trees = [tree.tree_ for tree in trees]
+        self._leaves = np.zeros((0, len(trees)), np.int64)
+        self._mean = np.zeros(0)
+        self._chance = np.zeros(0)
+        self._variance = np.zeros(0)
+        self._chosen: list[IntArray] = []
+
+    def add(self, rows: IntArray) -> None:
+        """Adds candidates `(m, d)`."""
+        features = encoded(self._space, rows)
+        leaves = np.stack([tree.apply(features) for tree in self._trees], axis=1)
+        pairs = list(zip(self._trees, leaves.T, strict=True))
+        values = np.stack([tree.value[leaf, 0, 0] for tree, leaf in pairs], axis=1)
+        allowed = np.stack([tree.value[leaf, 1, 0] for tree, leaf in pairs], axis=1)
+        inside = np.stack([tree.impurity[leaf] for tree, leaf in pairs], axis=1)
+        # Rounding leaves impurities of pure leaves on either side of 0.
+        variance = values.var(axis=1) + np.maximum(inside, 0.0).mean(axis=1)
+        for leaf in self._chosen:
+            variance *= 1.0 - (leaves == leaf).mean(axis=1)
+        self._leaves = np.concatenate([self._leaves, leaves])
+        self._mean = np.append(self._mean, values.mean(axis=1))
+        chance = np.log(DOUBT + (1.0 - DOUBT) * allowed.mean(axis=1))
+        self._chance = np.append(self._chance, chance)
+        self._variance = np.append(self._variance, variance)
+
+    def values(self, first: int = 0) -> FloatArray:
+        """Returns the acquisition of the candidates from number `first` on."""
+        deviation = np.maximum(np.sqrt(self._variance[first:]), SMALLEST)
+        gain = log_expected_improvement(self._mean[first:], deviation, self._best)
+        return np.asarray(gain + self._chance[first:])
+
+    def believe(self, i: int) -> None:
+        """Shrinks the variance of candidates that share leaves with candidate `i`."""
+        leaf = self._leaves[i].copy()
+        self._variance *= 1.0 - (self._leaves == leaf).mean(axis=1)
+        self._chosen.append(leaf)

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from archgym.agents._acquisition import (
+    Chooser,
+    fresh,
+    log_expected_improvement,
+    unseen_sample,
+    warped,
+)
+from archgym.agents._operators import Seen
+from archgym.testing.toys import toy_task
+
+# log(phi(z) + z Phi(z)), computed with mpmath in 60 digits.
+EXPECTED = {
+    5.0: 1.6094379231264313,
+    1.0: 0.0800262188493070,
+    0.0: -0.9189385332046727,
+    -1.0: -2.4851210257126413,
+    -5.0: -16.74430116266099,
+    -20.0: -206.9178385094251,
+    -50.0: -1258.7441828684605,
+    -1e4: -50000019.33961928,
+    -1e9: -5.0e17,
+}
+
+
+def test_log_expected_improvement_has_all_its_digits():
+    z = np.array([*EXPECTED])
+    found = log_expected_improvement(z, np.ones(len(z)), 0.0)
+    assert found == pytest.approx([*EXPECTED.values()], rel=1e-12)
+
+
+def test_log_expected_improvement_scales_and_rises():
+    z = np.concatenate([-np.geomspace(1e6, 1e-3, 400), np.geomspace(1e-3, 30.0, 100)])
+    assert (np.diff(log_expected_improvement(z, np.ones(500), 0.0)) > 0).all()
+    scaled = log_expected_improvement(np.array([3.0, 5.5]), np.array([3.0, 0.5]), 3.0)
+    assert scaled == pytest.approx([EXPECTED[0.0] + np.log(3.0), EXPECTED[5.0] + np.log(0.5)])
+
+
+def test_targets_keep_the_order_and_bound_poor_scores():
+    scores = np.concatenate([np.linspace(0.0, 1.0, 20), [-1000.0, -5.0, 0.5]])
+    targets = warped(scores)
+    assert (np.argsort(targets, kind="stable") == np.argsort(scores, kind="stable")).all()
+    assert targets.mean() == pytest.approx(0.0, abs=1e-12)
+    assert targets.std() == pytest.approx(1.0)
+    assert targets.min() > -4.0
+    better = scores > np.median(scores)
+    assert np.corrcoef(scores[better], targets[better])[0, 1] == pytest.approx(1.0)
+    assert np.array_equal(warped(np.full(5, 3.0)), np.zeros(5))
+    assert targets[scores == 0.5].std() == pytest.approx(0.0)
+
+
+def test_unseen_designs_come_first_then_repeats():
+    space = toy_task((3, 2)).space
+    rng, seen = np.random.default_rng(0), Seen()
+    seen.add(np.array([[0, 0], [1, 1]]))
+    rows = unseen_sample(space, 7, seen, rng)
+    assert len(rows) == 7
+    assert len(fresh(rows, seen)) == 4
+    seen.add(rows)
+    assert len(unseen_sample(space, 3, seen, rng)) == 3
+    assert unseen_sample(space, 0, seen, rng).shape == (0, 2)
+
+
+class Known:
+    """A surrogate that knows the truth, and counts what it was asked."""
+
+    def __init__(self, truth):
+        self._truth, self._rows, self.chosen = truth, [], []
+
+    def add(self, rows):
+        self._rows += rows.tolist()
+
+    def values(self, first=0):
+        return self._truth(np.array(self._rows[first:]))
+
+    def believe(self, i):
+        self.chosen.append(self._rows[i])
+
+
+@pytest.mark.parametrize("cardinalities", [(4, 3, 3), (8,) * 8])
+def test_choices_are_the_best_designs_that_were_not_seen(cardinalities):
+    task = toy_task(cardinalities)
+    seen = Seen()
+    seen.add(task.model.best[None])
+
+    def truth(rows):
+        return task.evaluate(rows).score if len(rows) else np.zeros(0)
+
+    surrogate = Known(truth)
+    chooser = Chooser(task.space, 64, 3)
+    good = task.space.sample(2, np.random.default_rng(1))
+    rows = chooser.choose(4, task.space, surrogate, good, seen, np.random.default_rng(0))
+    assert rows.tolist() == surrogate.chosen
+    assert len(fresh(rows, seen)) == 4
+    if len(cardinalities) == 3:
+        every = task.space.enumerate(0, task.space.size)
+        ordered = np.sort(truth(every))[::-1]
+        assert truth(rows) == pytest.approx(ordered[1:5])
+    else:
+        # Climbing reaches the neighbourhood of the optimum among 16 million designs.
+        assert (rows[0] != task.model.best).sum() <= 2
+
+
+def test_a_space_that_is_used_up_leaves_nothing_to_choose():
+    task = toy_task((2, 2))
+    seen = Seen()
+    seen.add(task.space.enumerate(0, 3))
+    surrogate = Known(lambda rows: np.zeros(len(rows)))
+    args = (task.space, surrogate, np.zeros((0, 2), np.int64), seen, np.random.default_rng(0))
+    assert Chooser(task.space, 16, 2).choose(3, *args).tolist() == [[1, 1]]
