@@ -68,7 +68,7 @@ class RandomForestAgent(Agent):
         trees: Annotated[int, Range(2, 256, log=True)] = 30,
         leaf: Annotated[int, Range(1, 16)] = 1,
         features: Annotated[float, Range(0.1, 1.0)] = 0.8,
-        random: Annotated[float, Range(0.0, 1.0)] = 0.1,
+        random: Annotated[float, Range(0.0, 1.0)] = 0.05,
         pool: Annotated[int, Range(16, 4096, log=True)] = 512,
         starts: Annotated[int, Range(1, 32, log=True)] = 4,
     ) -> None:

@@ -21,7 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import optuna
 
-from archgym import Evaluation, Task, agent_names, make_agent
+from archgym import Evaluation, Task, agent_names, find_agent, make_agent
+from archgym.agent import LoopAgent
 from archgym.testing.toys import toy_task
 from archgym.views import OptunaView
 
@@ -104,7 +105,8 @@ def optuna_ms(name: str, task: Task, told: Evaluation) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--history", type=int, nargs="+", default=[100, 1000, 5000])
-    parser.add_argument("--agents", nargs="+", default=agent_names())
+    asked = [name for name in agent_names() if not issubclass(find_agent(name), LoopAgent)]
+    parser.add_argument("--agents", nargs="+", default=asked)
     parser.add_argument("--batch", type=int, help="left out, the agent's own")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
