@@ -16,6 +16,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archgym.cost_model import CostModel
@@ -82,6 +83,8 @@ class Environment:
         tabulated: takes the resolved options and returns the cost model of the table that holds
             every design of this very task, or None where there is no such table. The optimum is
             read from it.
+        best_known: takes the resolved options and returns the file of the best designs known, see
+            `archgym.best_known`, or None where there is none.
     """
 
     id: str
@@ -91,6 +94,7 @@ class Environment:
     objectives: tuple[Objective, ...]
     workloads: Callable[[], Mapping[str, str]]
     tabulated: Callable[..., TableModel | None] | None = None
+    best_known: Callable[..., Path | None] | None = None
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Fills in defaults and checks option names and choices.

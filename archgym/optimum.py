@@ -1,6 +1,7 @@
 """The known optimum of a task, and regret: what a search has left on the table.
 
-Where a table holds every design of a task, the optimum of any objective is a lookup. Regret is
+Where a table holds every design of a task, the optimum of any objective is a lookup; where none
+does, the best design that long searches have found may stand in for it. Regret is
 (optimum - score) / (optimum - median score of a random design): 0 is the optimum, 1 is what one
 random design gives in the median, more is worse than that.
 """
@@ -71,6 +72,7 @@ class Optimum:
         median_random_score: median score of a feasible design whose parameters are drawn uniformly,
             as by `DesignSpace.sample`.
         front: the true Pareto front, for Pareto objectives.
+        bound: a score that no design exceeds, for one that is best known; None where there is none.
     """
 
     score: float
@@ -81,9 +83,13 @@ class Optimum:
     source: str
     median_random_score: float
     front: Front | None = None
+    bound: float | None = None
 
     def regret(self, score: float) -> float:
-        """Returns the normalised regret of a score; infinite where nothing feasible was found."""
+        """Returns the normalised regret of a score; infinite where nothing feasible was found.
+
+        It is negative where a search found more than was known.
+        """
         gap = self.score - score
         if gap <= 0 and self.kind != "best-known":
             return 0.0
@@ -100,6 +106,7 @@ class Optimum:
             "kind": self.kind,
             "source": self.source,
             "median_random_score": self.median_random_score,
+            "bound": self.bound,
         }
         if self.front is not None:
             told["front"] = {
@@ -266,7 +273,7 @@ def known_optimum(
     objective: Objective,
     reference: Mapping[str, float],
 ) -> Optimum | None:
-    """Returns the optimum of a task where a table of it is at hand.
+    """Returns the optimum of a task where a table of it is at hand, else the best design known.
 
     Args:
         environment: of the task.
@@ -276,12 +283,14 @@ def known_optimum(
             model is told.
 
     Returns:
-        The optimum; None where there is no table, or where the default design has other metrics in
+        The optimum; None where nothing is known, or where the default design has other metrics in
         it than `reference` says.
     """
+    from archgym.best_known import best_known_optimum
+
     model = environment.tabulated(**options) if environment.tabulated else None
     if model is None:
-        return None
+        return best_known_optimum(environment, options, objective, reference)
     table = scored(model, objective)
     counted = (*objective.metrics, *(budget.metric for budget in objective.budgets))
     if any(table.scorer.reference[name] != reference[name] for name in counted):

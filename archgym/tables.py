@@ -234,7 +234,7 @@ def regret(value: float | None) -> str:
     """Formats a normalised regret for a table; only the optimum itself is 0."""
     if value is None or value == 0:
         return "-" if value is None else "0"
-    return f"{value:.4f}" if value >= 0.0001 else "<0.0001"
+    return f"{value:.4f}" if abs(value) >= 0.0001 else "<0.0001"
 
 
 def optimum_line(task: TaskResults) -> str:
@@ -245,9 +245,10 @@ def optimum_line(task: TaskResults) -> str:
     if optimum is None:
         return ""
     many = f", reached by {optimum.count:,} designs" if optimum.count > 1 else ""
+    bound = "" if optimum.bound is None else f"; no design exceeds {optimum.bound:.4f}"
     return (
-        f"optimum: score {optimum.score:.4f}{many} ({KINDS[optimum.kind]}; {optimum.source}); "
-        f"median random design: {optimum.median_random_score:.3f}"
+        f"optimum: score {optimum.score:.4f}{many} ({KINDS[optimum.kind]}; {optimum.source})"
+        f"{bound}; median random design: {optimum.median_random_score:.3f}"
     )
 
 
@@ -268,6 +269,8 @@ def print_results(results: ExperimentResults) -> None:
     print("best score: median over seeds of the best design's score; 0 is the default design.")
     if any(task.optimum for task in results.tasks):
         print("regret: 0 is the optimum, 1 is what a random design gives in the median.")
+        if any(task.optimum.kind == "best-known" for task in results.tasks if task.optimum):
+            print("Where it is not proven, 0 is the best design known; below 0 is a better one.")
     if results.complete < results.planned:
         print(f"partial: {results.complete} of {results.planned} runs are complete.")
 

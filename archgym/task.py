@@ -156,7 +156,7 @@ class Task:
 
     @functools.cached_property
     def optimum(self) -> Optimum | None:
-        """The best that the task allows, where a table of every design is at hand, else None."""
+        """The best that the task allows, or the best that is known of it; None where nothing is."""
         from archgym.optimum import known_optimum
 
         return known_optimum(self.environment, self.options, self.objective, self.reference)

@@ -25,6 +25,7 @@ METRICS = (
 
 MODERN_METRICS = (
     *METRICS,
+    Metric("bank_refreshes", "", "none", "REFpb and REFsb commands"),
     Metric("power_down_percent", "%", "none", "share of the ranks' time in power-down"),
     Metric("self_refresh_percent", "%", "none", "share of the ranks' time in self-refresh"),
     Metric("buffer_area_mm2", "mm2", "minimise", "buffers of all controllers, at 45 nm"),

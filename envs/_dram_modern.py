@@ -20,6 +20,7 @@ from archgym.cost_models.dram import (
     Trace,
     policy_row,
 )
+from archgym.cost_models.dram.bounds import bounds
 from archgym.cost_models.dram.mapping import require_capacity
 from archgym.envs._dram_area import buffer_area_mm2
 from archgym.envs._dram_metrics import COUNTERS, METRICS, MODERN_METRICS
@@ -66,6 +67,8 @@ class ModernController:
             require_capacity(trace.address, reshaped(device, *most), trace.name)
         self.metrics: tuple[Metric, ...] = MODERN_METRICS
         self.default: Mapping[str, Value] = default_design(device, self.space, *large[0])
+        self._most_channels = max(channels for channels, _ in large)
+        self._least_ranks = min(channels * ranks for channels, ranks in large)
         features = trace.features(device.tCK_ps)
         self.features: FloatFeatures = np.array(list(features.values()), np.float32) * 2 - 1
         self._device = device
@@ -85,6 +88,12 @@ class ModernController:
         return Costs(
             {metric.name: answers[metric.name] for metric in MODERN_METRICS},
             breakdown={name: answers[name] for name in _PARTS},
+        )
+
+    def bounds(self) -> dict[str, float]:
+        """What no design of the space can beat, by metric; see `cost_models.dram.bounds`."""
+        return bounds(
+            self._device, self._trace, channels=self._most_channels, ranks=self._least_ranks
         )
 
     def _policies(self, designs: IntArray) -> IntArray:
@@ -140,6 +149,7 @@ def _answers(simulator: DramSimulator, policies: IntArray) -> dict[str, FloatArr
         metric.name: np.asarray(getattr(result, COUNTERS.get(metric.name, metric.name)), float)
         for metric in METRICS
     }
+    answers["bank_refreshes"] = (result.n_ref_pb + result.n_ref_sb).astype(float)
     device = simulator.device
     ranks = device.organisation.channels * device.organisation.ranks
     rank_cycles = np.maximum(result.total_time_ns * 1000 / device.tCK_ps * ranks, 1.0)

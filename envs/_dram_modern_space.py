@@ -332,10 +332,6 @@ def _constraints(device: DramDevice, last_byte: int) -> Sequence[Constraint]:
     def roomy(columns: Columns) -> BoolArray:
         return np.asarray(columns["Channels"] * columns["Ranks"] * part_bytes > last_byte)
 
-    def spread(columns: Columns) -> BoolArray:
-        at_once = columns["RefreshMaxPostponed"] + columns["RefreshMaxPulledin"] + 1
-        return np.asarray(at_once <= 16)
-
     def refreshed_asleep(columns: Columns) -> BoolArray:
         asleep = columns["PowerDownPolicy"] == "SelfRefresh"
         return np.asarray(~asleep | (columns["RefreshPolicy"] != "NoRefresh"))
@@ -347,12 +343,6 @@ def _constraints(device: DramDevice, last_byte: int) -> Sequence[Constraint]:
             "channels x (1 + ranks), relative to the device's own organisation",
         ),
         Constraint("trace larger than the memory", roomy, "channels and ranks hold every address"),
-        Constraint(
-            "more than 16 refreshes within two intervals",
-            spread,
-            "after a busy spell all postponed ones and all that may be early follow each other; "
-            "JEDEC allows 16 within 2 tREFI",
-        ),
         Constraint(
             "self-refresh without refresh",
             refreshed_asleep,

@@ -19,6 +19,9 @@ from archgym.table import TableModel
 TABLES = Path(__file__).parent / "tables"
 """Folder of the shipped tables, `SPACE-WORKLOAD.parquet`, made with these options' defaults."""
 
+BEST_KNOWN = Path(__file__).parent / "best_known"
+"""Folder of the best designs known, `SPACE-WORKLOAD.yaml`."""
+
 _AS_SHIPPED = ("clock_ps", "device")
 
 
@@ -74,6 +77,12 @@ def tabulated(**options: Any) -> TableModel | None:
 def shipped_tables() -> list[str]:
     """Returns the file names of the shipped tables, `SPACE-WORKLOAD.parquet`."""
     return sorted(path.name for path in TABLES.glob("*.parquet"))
+
+
+def best_known(**options: Any) -> Path | None:
+    """Returns the file of the best designs known for a workload, None where there is none."""
+    path = BEST_KNOWN / f"{options['space']}-{options['workload']}.yaml"
+    return path if path.is_file() else None
 
 
 def _name_of_shipped(options: Mapping[str, Any]) -> str:
@@ -135,4 +144,5 @@ ENVIRONMENT = Environment(
     objectives=MODERN_OBJECTIVES,
     workloads=workloads,
     tabulated=tabulated,
+    best_known=best_known,
 )

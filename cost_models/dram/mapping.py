@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archgym.cost_models.dram.devices import DramDevice
+from archgym.cost_models.dram.trace import LINE_BYTES
 
 _FIELDS = ("channel", "rank", "bankgroup", "bank", "row", "column", "offset")
 
-# Fields from the most significant bit, then what the fields right of "^" are XORed with. The
-# columns of one burst and the offset come last in all of them; "column:2" are the two next bits.
+# Fields from the most significant bit, then what the fields left of "^" are XORed with. The columns
+# of a line (64 bytes, or a burst where that is more) and the offset come last in all of them;
+# "column:2" are the two next bits.
 _MOP = "row column bank bankgroup rank channel column:2"
 _SCHEMES: Final[dict[str, tuple[str, str, str]]] = {
     "RoBaRaCoCh": (
@@ -26,12 +28,12 @@ _SCHEMES: Final[dict[str, tuple[str, str, str]]] = {
     "RoBaRaCoBgCh": (
         "row bank rank column bankgroup channel",
         "",
-        "whole rows, one in each bank group at a time: bursts alternate between bank groups",
+        "whole rows, one in each bank group at a time: lines alternate between bank groups",
     ),
     "RoCoBaRaCh": (
         "row column bank bankgroup rank channel",
         "",
-        "one burst per bank: neighbours lie in different channels, ranks, bank groups, banks",
+        "one line per bank: neighbours lie in different channels, ranks, bank groups, banks",
     ),
     "BaRoRaCoCh": (
         "bank bankgroup row rank column channel",
@@ -52,7 +54,7 @@ _SCHEMES: Final[dict[str, tuple[str, str, str]]] = {
     "MOP": (
         _MOP,
         "",
-        "four bursts per row, then the next channel, rank, bank group, bank (minimalist open "
+        "four lines per row, then the next channel, rank, bank group, bank (minimalist open "
         "page: Kaseridis, Stuecheli and John, MICRO 2011)",
     ),
     "MOPPermutation": (
@@ -155,22 +157,25 @@ class AddressMapping:
                 f"{_closest(name, _SCHEMES)}"
             )
         order, hashed, _ = _SCHEMES[name]
+        o = device.organisation
         bits = {field: (count - 1).bit_length() for field, count in _counts(device).items()}
-        burst = (device.organisation.burst_length - 1).bit_length()
-        bits["column"] -= burst
+        burst_bytes = max(device.request_bytes, LINE_BYTES)
+        line = (burst_bytes // device.channel_bytes - 1).bit_length()
+        bits["column"] -= line
+        least = 2 if "column:2" in order else 0
+        if bits["column"] < least:
+            raise ValueError(
+                f"mapping {name!r} needs rows of {burst_bytes << least} bytes, device "
+                f"{device.name!r} has rows of {o.columns * device.channel_bytes}"
+            )
         parts: list[tuple[str, int]] = []
         for part in reversed(order.split()):
             field, _, width = part.partition(":")
             taken = int(width) if width else bits[field]
-            if taken > bits[field]:
-                raise ValueError(
-                    f"mapping {name!r} needs rows of {1 << taken} bursts, device {device.name!r} "
-                    f"has {1 << bits[field]}"
-                )
             bits[field] -= taken
             parts.insert(0, (field, taken))
-        parts += [("column", burst), ("offset", bits["offset"])]
-        mapping = cls(tuple(parts), _hashes(hashed, parts, burst))
+        parts += [("column", line), ("offset", bits["offset"])]
+        mapping = cls(tuple(parts), _hashes(hashed, parts, line))
         mapping.check(device)
         return mapping
 
@@ -221,14 +226,14 @@ def _counts(device: DramDevice) -> dict[str, int]:
 
 
 def _hashes(
-    text: str, parts: Iterable[tuple[str, int]], burst: int
+    text: str, parts: Iterable[tuple[str, int]], line: int
 ) -> tuple[tuple[str, str, int], ...]:
     """Hashes of a scheme: one field after another takes the source's next bits, the lowest first.
 
-    Bits of the column within a burst tell no burst from another, so its first bit is above them.
+    Bits of the column within a line tell no line from another, so its first bit is above them.
     """
     widths = dict(parts)
-    taken = {"row": 0, "column": burst}
+    taken = {"row": 0, "column": line}
     hashes = []
     for part in text.split():
         field, _, source = part.partition("^")

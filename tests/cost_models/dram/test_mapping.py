@@ -30,8 +30,10 @@ def small_devices(draw: Any) -> DramDevice:
         name: 1 << draw(st.integers(0, most))
         for name, most in (("channels", 2), ("ranks", 2), ("bank_groups", 2), ("rows", 3))
     }
-    columns = 1 << draw(st.integers(5, 6))
-    return organised(**counts, banks_per_group=1 << draw(st.integers(0, 1)), columns=columns)
+    columns = 1 << draw(st.integers(6, 7))
+    counts["banks_per_group"] = 1 << draw(st.integers(0, 1))
+    # Half as wide, a burst is half a line.
+    return organised(**counts, columns=columns, devices_per_rank=draw(st.sampled_from([4, 8])))
 
 
 @settings(deadline=None, max_examples=60)
@@ -55,7 +57,10 @@ def test_named_mappings_give_every_burst_a_place_of_its_own(device: DramDevice, 
         number = number * count + values
     assert np.array_equal(np.sort(number), np.arange(device.capacity_bytes // step))
     assert (place.column % o.burst_length == 0).all()
-    # All bytes of a burst lie in one place.
+    # A line lies in one row, and all bytes of a burst in one place.
+    lines = vars(mapping.decode(np.arange(place.row.size) * step // 64 * 64))
+    for field, values in vars(place).items():
+        assert field == "column" or np.array_equal(values, lines[field])
     within = mapping.decode(np.arange(0, device.capacity_bytes, step) + step - 1)
     assert np.array_equal(within.row, place.row)
     assert np.array_equal(within.column // o.burst_length, place.column // o.burst_length)
@@ -145,7 +150,7 @@ def test_mop4clxor_is_ramulators(reference_dir: Any, name: str) -> None:
 
 
 def test_devices_without_such_a_mapping() -> None:
-    with pytest.raises(ValueError, match=r"mapping 'MOP' needs rows of 4 bursts, device .* has 2"):
+    with pytest.raises(ValueError, match=r"'MOP' needs rows of 256 bytes, .* has rows of 128"):
         AddressMapping.named("MOP", organised(columns=16))
     with pytest.raises(ValueError, match="field channel has 3 values, must be a power of two"):
         AddressMapping.named("RoBaRaCoCh", organised(channels=3))
