@@ -37,8 +37,11 @@ def goals_of(evaluation: Evaluation) -> FloatArray:
 def fronts(goals: FloatArray) -> IntArray:
     """Returns the number of the front of each point, 0 for those that no other dominates.
 
+    Of equal points the last comes first: many designs may share a point, and would fill the
+    population with copies of it; that the newest stays lets the search drift over such plateaus.
+
     Args:
-        goals: `(n, 1 + m)` as `goals_of` returns them.
+        goals: `(n, 1 + m)` as `goals_of` returns them, the newest last.
 
     Returns:
         `(n,)` (non-dominated sorting, Deb et al. 2002).
@@ -48,7 +51,8 @@ def fronts(goals: FloatArray) -> IntArray:
     equal = no_worse & no_worse.T
     above = met[:, None] > met[None, :]
     same = met[:, None] == met[None, :]
-    dominates = above | (same & no_worse & ~equal)
+    newer = np.arange(len(goals))[:, None] > np.arange(len(goals))
+    dominates = above | (same & no_worse & (newer | ~equal))
     left = dominates.sum(axis=0)
     number = np.full(len(goals), -1, np.int64)
     current = 0

@@ -35,10 +35,10 @@ class CrossEntropyAgent(CategoricalsAgent):
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        samples: Annotated[int, Range(2, 512, log=True)] = 16,
-        elite: Annotated[float, Range(0.01, 1.0, log=True)] = 0.3,
+        samples: Annotated[int, Range(2, 512, log=True)] = 8,
+        elite: Annotated[float, Range(0.01, 1.0, log=True)] = 0.25,
         smoothing: Annotated[float, Range(0.01, 1.0, log=True)] = 0.3,
-        exploration: Annotated[float, Range(0.01, 4.0, log=True)] = 0.5,
+        exploration: Annotated[float, Range(0.01, 4.0, log=True)] = 0.3,
     ) -> None:
         super().__init__(space, seed, samples)
         self._elites = max(1, round(elite * samples))

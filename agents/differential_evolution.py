@@ -46,11 +46,11 @@ class DifferentialEvolutionAgent(Agent):
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        population: Annotated[int, Range(4, 512, log=True)] = 20,
+        population: Annotated[int, Range(4, 512, log=True)] = 16,
         scale: Annotated[float, Range(0.05, 2.0)] = 0.5,
-        crossover: Annotated[float, Range(0.0, 1.0)] = 0.5,
+        crossover: Annotated[float, Range(0.0, 1.0)] = 0.6,
         best: Annotated[float, Range(0.0, 1.0)] = 0.2,
-        mutation: Annotated[float, Range(0.0, 8.0)] = 0.3,
+        mutation: Annotated[float, Range(0.0, 8.0)] = 0.6,
     ) -> None:
         super().__init__(space, seed)
         self._population = population

@@ -47,11 +47,11 @@ class GeneticAgent(Agent):
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        population: Annotated[int, Range(2, 1024, log=True)] = 20,
-        tournament: Annotated[int, Range(1, 16)] = 3,
-        crossover: Annotated[float, Range(0.0, 1.0)] = 0.9,
-        mutation: Annotated[float, Range(0.0, 8.0)] = 1.0,
-        elitism: Annotated[float, Range(0.0, 1.0)] = 0.4,
+        population: Annotated[int, Range(2, 1024, log=True)] = 16,
+        tournament: Annotated[int, Range(1, 16)] = 8,
+        crossover: Annotated[float, Range(0.0, 1.0)] = 0.6,
+        mutation: Annotated[float, Range(0.0, 8.0)] = 0.3,
+        elitism: Annotated[float, Range(0.0, 1.0)] = 0.25,
     ) -> None:
         super().__init__(space, seed)
         self._population = population

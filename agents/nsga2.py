@@ -34,9 +34,9 @@ class NSGA2Agent(ParetoAgent):
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        population: Annotated[int, Range(2, 512, log=True)] = 24,
+        population: Annotated[int, Range(2, 512, log=True)] = 16,
         crossover: Annotated[float, Range(0.0, 1.0)] = 0.9,
-        mutation: Annotated[float, Range(0.0, 8.0)] = 1.0,
+        mutation: Annotated[float, Range(0.0, 8.0)] = 0.3,
     ) -> None:
         super().__init__(space, seed, population, crossover, mutation)
 

@@ -37,7 +37,7 @@ class NSGA3Agent(ParetoAgent):
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        population: Annotated[int, Range(2, 512, log=True)] = 24,
+        population: Annotated[int, Range(2, 512, log=True)] = 20,
         crossover: Annotated[float, Range(0.0, 1.0)] = 0.9,
         mutation: Annotated[float, Range(0.0, 8.0)] = 1.0,
     ) -> None:
@@ -50,7 +50,8 @@ class NSGA3Agent(ParetoAgent):
         missing = self._population - len(safe)
         if missing < len(split):
             considered = np.concatenate([safe, split])
-            direction, distance = associate(goals[considered, 1:], self._population)
+            best = number[considered] == 0
+            direction, distance = associate(goals[considered, 1:], best, self._population)
             chosen = self._fill(direction, distance, len(safe), missing)
             split = considered[chosen]
         kept = np.concatenate([safe, split])
@@ -68,18 +69,22 @@ class NSGA3Agent(ParetoAgent):
         return chosen
 
 
-def associate(values: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
+def associate(values: FloatArray, first: BoolArray, count: int) -> tuple[IntArray, FloatArray]:
     """Returns the nearest reference direction of each point and the distance from it.
 
     Args:
         values: objectives to maximise `(n, m)`.
+        first: which points are on the first front `(n,)`; its extent is the unit.
         count: at most how many directions there are.
     """
     finite: BoolArray = np.asarray(np.isfinite(values).all(axis=1))
     if not finite.any():
         return np.zeros(len(values), np.int64), np.zeros(len(values))
-    best, worst = values[finite].max(axis=0), values[finite].min(axis=0)
-    extent = np.where(best > worst, best - worst, 1.0)
+    best = values[finite].max(axis=0)
+    spread = best - values[finite & first].min(axis=0, initial=np.inf)
+    whole = best - values[finite].min(axis=0)
+    # A front of one point has no extent; then all points give it.
+    extent = np.where((spread > 0) & np.isfinite(spread), spread, np.where(whole > 0, whole, 1.0))
     costs = np.where(
         finite[:, None], (best - np.where(finite[:, None], values, best)) / extent, 1.0
     )

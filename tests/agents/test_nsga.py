@@ -52,12 +52,14 @@ values = st.integers(0, 5).map(float) | st.just(-np.inf)
 @given(arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(1, 3)), elements=values))
 def test_the_first_front_is_what_no_other_dominates(goals):
     number = _fronts.fronts(np.column_stack([np.zeros(len(goals)), goals]))
-    for i, point in enumerate(goals):
-        dominated = ((goals >= point).all(axis=1) & (goals > point).any(axis=1)).any()
-        assert (number[i] == 0) == (not dominated)
-    for i in np.flatnonzero(number):
-        above = goals[number == number[i] - 1]
-        assert ((above >= goals[i]).all(axis=1) & (above > goals[i]).any(axis=1)).any()
+
+    def behind(i):
+        """Which points come before point `i`: better ones, and newer ones that are equal."""
+        no_worse = (goals >= goals[i]).all(axis=1)
+        return no_worse & ((goals > goals[i]).any(axis=1) | (np.arange(len(goals)) > i))
+
+    for i in range(len(goals)):
+        assert number[i] == max(number[behind(i)], default=-1) + 1
 
 
 def test_rules_come_before_goals():
@@ -87,7 +89,9 @@ def test_reference_directions_are_unit_vectors_on_an_even_grid(m, count, expecte
 
 
 def test_points_on_an_axis_belong_to_its_direction():
-    nearest, away = associate(np.array([[0.0, -1.0], [-1.0, 0.0], [-0.5, -0.5]]), 3)
+    nearest, away = associate(
+        np.array([[0.0, -1.0], [-1.0, 0.0], [-0.5, -0.5]]), np.ones(3, np.bool_), 3
+    )
     assert len(set(nearest.tolist())) == 3
     assert away == pytest.approx(0.0, abs=1e-12)
 
