@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+import warnings
 from collections.abc import Callable
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,6 +30,9 @@ from archgym.views import OptunaView
 OPTUNA = {
     "random": optuna.samplers.RandomSampler,
     "genetic": optuna.samplers.NSGAIISampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "nsga3": optuna.samplers.NSGAIIISampler,
+    "cma-es": optuna.samplers.CmaEsSampler,
     "tpe": optuna.samplers.TPESampler,
     "gp": optuna.samplers.GPSampler,
 }
@@ -110,6 +114,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="left out, the agent's own")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     task = toy_task()
     print(f"CPU ms per suggestion, {len(task.space)} mixed parameters, Optuna {optuna.__version__}")
     print(f"{'agent':20} {'trials':>6} {'batch':>9} {'single':>9} {'Optuna':>9} {'ratio':>9}")
