@@ -37,9 +37,9 @@ class ReinforceAgent(CategoricalsAgent):
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
         batch: Annotated[int, Range(1, 256, log=True)] = 8,
-        learning_rate: Annotated[float, Range(0.01, 10.0, log=True)] = 0.5,
-        entropy: Annotated[float, Range(0.0, 1.0)] = 0.01,
-        momentum: Annotated[float, Range(0.0, 0.999)] = 0.9,
+        learning_rate: Annotated[float, Range(0.01, 10.0, log=True)] = 3.0,
+        entropy: Annotated[float, Range(0.0, 1.0)] = 0.1,
+        momentum: Annotated[float, Range(0.0, 0.999)] = 0.5,
     ) -> None:
         super().__init__(space, seed, batch)
         self._rate = learning_rate
