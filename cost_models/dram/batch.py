@@ -8,6 +8,7 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram import dramsys, ramulator
+from archgym.cost_models.dram.by_source import count_by_source
 from archgym.cost_models.dram.jit import compiled, forget_stale_kernels, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import tail_size
@@ -27,6 +28,14 @@ def latency_heap(q: IntArray, geometry: IntArray) -> IntArray:
         reads += 1 - q[i]
     reads //= geometry[c.G_PARTS]
     return np.zeros(1 + (tail_size(reads) if reads > 0 else 0), np.int64)
+
+
+@inlined
+def latency_cells(q: IntArray, latency: IntArray, sources: IntArray) -> IntArray:
+    """`latency`, or room for the latency of every request where sources are told apart."""
+    if sources.shape[1] > 0 and latency.size == 0:
+        return np.zeros(q.size // c.REQUEST_CELLS, np.int64)
+    return latency
 
 
 @inlined
@@ -50,14 +59,17 @@ def dramsys_batch(
     latency: IntArray,
     commands: IntArray,
     outputs: IntArray,
+    sources: IntArray,
 ) -> None:
     """Run designs `policies` (n, 10) one after another and fill `outputs` (n, c.OUTPUTS).
 
     Requests `starts[k]` to `starts[k + 1]` of `q` are those of channel k. `latency` is empty or
     `(requests,)`, `commands` is empty or `(commands, 5)`; both hold what the last design did.
+    `sources` (n, sources, c.SOURCE_OUTPUTS), without sources where that is not wanted.
     """
     heap = latency_heap(q, geometry)
     out = np.zeros(c.OUTPUTS, np.int64)
+    latency = latency_cells(q, latency, sources)
     for d in range(policies.shape[0]):
         heap[0] = 0
         outputs[d, :] = 0
@@ -78,6 +90,8 @@ def dramsys_batch(
             add_channel(outputs[d], out)
         if heap.size > 1:
             outputs[d, c.O_LATENCY_P99] = heap[1]
+        if sources.shape[1] > 0:
+            count_by_source(q, geometry[c.G_PARTS], latency, sources[d])
 
 
 @compiled
@@ -91,10 +105,12 @@ def modern_batch(
     latency: IntArray,
     commands: IntArray,
     outputs: IntArray,
+    sources: IntArray,
 ) -> None:
     """Like `dramsys_batch`, for designs (n, c.POLICIES) of the `modern` controller."""
     heap = latency_heap(q, geometry)
     out = np.zeros(c.OUTPUTS, np.int64)
+    latency = latency_cells(q, latency, sources)
     for d in range(policies.shape[0]):
         heap[0] = 0
         outputs[d, :] = 0
@@ -115,6 +131,8 @@ def modern_batch(
             add_channel(outputs[d], out)
         if heap.size > 1:
             outputs[d, c.O_LATENCY_P99] = heap[1]
+        if sources.shape[1] > 0:
+            count_by_source(q, geometry[c.G_PARTS], latency, sources[d])
 
 
 @compiled
@@ -128,10 +146,12 @@ def ramulator_batch(
     latency: IntArray,
     commands: IntArray,
     outputs: IntArray,
+    sources: IntArray,
 ) -> None:
     """Like `dramsys_batch`, for designs (n, 6) of the `ramulator` controller."""
     heap = latency_heap(q, geometry)
     out = np.zeros(c.OUTPUTS, np.int64)
+    latency = latency_cells(q, latency, sources)
     for d in range(policies.shape[0]):
         heap[0] = 0
         outputs[d, :] = 0
@@ -152,3 +172,5 @@ def ramulator_batch(
             add_channel(outputs[d], out)
         if heap.size > 1:
             outputs[d, c.O_LATENCY_P99] = heap[1]
+        if sources.shape[1] > 0:
+            count_by_source(q, geometry[c.G_PARTS], latency, sources[d])

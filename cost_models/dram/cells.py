@@ -124,6 +124,10 @@ Z_SETS: Final = 76  # such refreshes that take every bank once; bank b is of set
 Z_RFC: Final = 77  # their cycle
 Z_RECENT: Final = 78  # cycles of each rank's last refreshes: first cell, and number per rank
 Z_RECENT_SIZE: Final = 79
+Z_BATCH_CAP: Final = 80  # requests of a source and bank in a batch
+Z_SOURCES: Final = 81  # sources of the requests
+Z_MARKED: Final = 82  # requests of the batch that wait
+Z_TAGS: Final = 83  # where the tags of the slots begin: source, + MOST_SOURCES in the batch
 TIMED: Final = -2 - MOST_RANKS  # X_BEST of this minus b: bank b's row has timed out
 
 # Timings in memory-clock cycles, from the first cycle of a command to the first of another.
@@ -226,9 +230,16 @@ USED: Final = OVERTAKEN + MOST_BANKS
 DUE_BASE: Final = OVERTAKEN  # of `ramulator`: banks of Y_DUE, unordered; banks of Y_CLOSES, a ring
 CLOSE_BASE: Final = USED
 
+# Sources in the batch: rank (0 goes first), requests in all banks, in the bank with most, and in
+# the bank looked at.
+BATCH_RANK: Final = USED + MOST_BANKS
+BATCH_TOTAL: Final = BATCH_RANK + MOST_SOURCES
+BATCH_MOST: Final = BATCH_TOTAL + MOST_SOURCES
+BATCH_COUNT: Final = BATCH_MOST + MOST_SOURCES
+
 # Banks.
 BANK_CELLS: Final = 16
-BANK_BASE: Final = USED + MOST_BANKS
+BANK_BASE: Final = BATCH_COUNT + MOST_SOURCES
 B_NEXT_ACT: Final = BANK_BASE + 0  # first cycles that the bank's own timing allows
 B_NEXT_CAS: Final = BANK_BASE + 1
 B_NEXT_RDA: Final = BANK_BASE + 2
@@ -244,7 +255,7 @@ B_COMMAND: Final = BANK_BASE + 11  # the command it wants
 B_EARLIEST: Final = (
     BANK_BASE + 12
 )  # first cycle its own timing allows that, INF when it wants nothing
-B_REQUEST: Final = BANK_BASE + 13  # trace index of that request
+B_REQUEST: Final = BANK_BASE + 13  # trace index of that request, or its priority in a batch
 B_LIMIT: Final = BANK_BASE + 14  # index of the shared limit that the command obeys
 B_GROUP: Final = BANK_BASE + 15  # index of the first shared limit of its bank group
 B_ACCESSES: Final = B_COMMAND  # of `ramulator`: accesses to the open row
@@ -269,6 +280,7 @@ Q_HOME: Final = 1  # bank of the channel
 Q_ROW: Final = 2
 Q_COLUMN: Final = 3
 Q_WRITE: Final = 4
+Q_SOURCE: Final = 5
 
 # Geometry vector.
 G_RANKS: Final = 0
@@ -297,7 +309,8 @@ P_ROW_TIMEOUT: Final = 14
 P_POWER_DOWN: Final = 15
 P_POWER_DOWN_IDLE: Final = 16
 P_SELF_REFRESH_IDLE: Final = 17
-POLICIES: Final = 18
+P_BATCH_CAP: Final = 18
+POLICIES: Final = 19
 
 PAGE_OPEN: Final = 0
 PAGE_OPEN_ADAPTIVE: Final = 1
@@ -307,6 +320,7 @@ PAGE_TIMEOUT: Final = 4
 SCHED_FIFO: Final = 0
 SCHED_FRFCFS_GRP: Final = 1
 SCHED_FRFCFS: Final = 2
+SCHED_BATCH: Final = 3
 BUFFER_BANKWISE: Final = 0
 BUFFER_READ_WRITE: Final = 1
 BUFFER_SHARED: Final = 2
@@ -373,3 +387,9 @@ STALL_EMPTY: Final = 5
 STALL_WAKE: Final = 6
 STALLS: Final = 7
 OUTPUTS: Final = O_STALL + STALLS
+
+# Result vector of one design and source.
+OS_READS: Final = 0
+OS_LATENCY: Final = 1  # sum over reads, arrival to last data
+OS_LATENCY_P99: Final = 2  # nearest-rank 99th percentile of the same
+SOURCE_OUTPUTS: Final = 3

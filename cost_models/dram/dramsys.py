@@ -64,6 +64,7 @@ from archgym.cost_models.dram.responses import (
     reads_before,
     with_room,
 )
+from archgym.cost_models.dram.source_batches import ends_batch, tag, with_tags
 
 
 @inlined
@@ -178,6 +179,8 @@ def accept(
     if more and m[c.Z_DOWN] > 0 and unwanted(m, rank_at(m[c.RANK_OF + b])):
         wake(m, commands, out, m[c.RANK_OF + b], t)
     append(m, slot, b, s)
+    if more and m[c.X_SCHEDULER] == c.SCHED_BATCH:
+        tag(m, slot, q, i, s)
     m[rank_at(m[c.RANK_OF + b]) + c.R_QUEUED] += 1
     m[c.X_QUEUED] += 1
     m[c.X_WRITES] += write
@@ -390,6 +393,8 @@ def access(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int, more: boo
         m[c.X_LAST_WRITE] = write
         if m[c.X_SCHEDULER] == c.SCHED_FRFCFS_GRP:
             choose_all(m, slot, more)
+    if more and m[c.X_SCHEDULER] == c.SCHED_BATCH and ends_batch(m, slot, s):
+        choose_all(m, slot, more)
     return int(ready)
 
 
@@ -431,6 +436,8 @@ def run(
     if most_reads > 0:
         q = q.copy()  # the arrivals of a closed loop are this design's own
     slot = free_slots(slots_of(m))
+    if more and m[c.X_SCHEDULER] == c.SCHED_BATCH:
+        slot = with_tags(m, slot, q)
     window = np.full(2048 if m[c.X_IN_ORDER] else 0, -1, np.int64)
     returns = np.zeros((2, power_of_two(max(m[c.X_MOST_ACTIVE], most_reads))), np.int64)
     lines = lines_of(m, q)

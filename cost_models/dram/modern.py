@@ -22,6 +22,9 @@ from archgym.cost_models.dram.queues import choose_all
 def start_more(m: IntArray, geometry: IntArray, policy: IntArray) -> IntArray:
     """The memory with the cells of the parameters that only `modern` has."""
     m[c.Z_CAP] = policy[c.P_ROW_HIT_CAP] if policy[c.P_ROW_HIT_CAP] > 0 else c.INF
+    m[c.Z_BATCH_CAP] = policy[c.P_BATCH_CAP]
+    if policy[c.P_SCHEDULER] == c.SCHED_BATCH:
+        m[c.Z_CAP] = c.INF
     m[c.Z_DRAINS] = policy[c.P_WRITE_DRAIN] == c.DRAIN_WATERMARK
     m[c.Z_LOW] = policy[c.P_WRITE_LOW] * policy[c.P_BUFFER_SIZE]
     m[c.Z_HIGH] = policy[c.P_WRITE_HIGH] * policy[c.P_BUFFER_SIZE]

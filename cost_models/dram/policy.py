@@ -46,6 +46,7 @@ def _named(name: str, names: tuple[str, ...], default: str, meaning: str) -> Pol
 
 
 _PAGES: Final = ("Open", "OpenAdaptive", "Closed", "ClosedAdaptive")
+_SCHEDULERS: Final = ("Fifo", "FrFcfsGrp", "FrFcfs")
 
 _DRAMSYS: Final = (
     _named(
@@ -54,7 +55,7 @@ _DRAMSYS: Final = (
         "Open",
         "when an access closes its row",
     ),
-    _named("Scheduler", ("Fifo", "FrFcfsGrp", "FrFcfs"), "FrFcfs", "which request a bank takes"),
+    _named("Scheduler", _SCHEDULERS, "FrFcfs", "which request a bank takes"),
     _named(
         "SchedulerBuffer",
         ("Bankwise", "ReadWrite", "Shared"),
@@ -79,7 +80,8 @@ _STATES: Final = ("NoPowerDown", "PowerDown", "SelfRefresh")
 # The fields of `dramsys`, some with further values, then more fields.
 _MODERN: Final = (
     replace(_DRAMSYS[0], names=(*_PAGES, "Timeout")),
-    *_DRAMSYS[1:5],
+    replace(_DRAMSYS[1], names=(*_SCHEDULERS, "BatchBySource")),
+    *_DRAMSYS[2:5],
     replace(_DRAMSYS[5], names=_REFRESHES),
     replace(_DRAMSYS[6], most=8),  # as the standards allow
     replace(_DRAMSYS[7], most=8),
@@ -98,6 +100,9 @@ _MODERN: Final = (
         1,
         1 << 30,
         "cycles before it may refresh itself",
+    ),
+    PolicyField(
+        "BatchCap", None, 5, 1, 4096, "requests per source and bank in a batch; of BatchBySource"
     ),
 )
 

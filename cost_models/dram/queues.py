@@ -6,6 +6,7 @@ from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, slot_at
 from archgym.cost_models.dram.jit import apart, inlined
 from archgym.cost_models.dram.policy import IntArray
+from archgym.cost_models.dram.source_batches import first_of_batch, priority
 
 
 @inlined
@@ -125,7 +126,13 @@ def drained(m: IntArray, slot: IntArray, b: int) -> int:
             hit = slot[slot_at(hit) + c.S_NEXT]
         if hit >= 0:
             s = hit
-    older = m[p + c.B_HEAD]
+    return first_of_place(m, slot, b, s)
+
+
+@inlined
+def first_of_place(m: IntArray, slot: IntArray, b: int, s: int) -> int:
+    """Oldest request of bank `b` with the address of the one in slot `s`, which may be itself."""
+    older = m[bank_at(b) + c.B_HEAD]
     while older != s and (
         slot[slot_at(older) + c.S_ROW] != slot[slot_at(s) + c.S_ROW]
         or slot[slot_at(older) + c.S_COLUMN] != slot[slot_at(s) + c.S_COLUMN]
@@ -169,7 +176,15 @@ def choose(m: IntArray, slot: IntArray, b: int, more: bool) -> None:
     s = m[p + c.B_HEAD]
     row = m[p + c.B_ROW]
     scheduler = m[c.X_SCHEDULER]
-    if more and m[c.Z_DRAINS]:
+    key = -1
+    if more and scheduler == c.SCHED_BATCH and not m[c.Z_WRITE_MODE]:
+        s = first_of_batch(m, slot, b)
+        if s < 0:
+            m[p + c.B_EARLIEST] = c.INF
+            return
+        key = priority(m, slot, s, row)
+        s = first_of_place(m, slot, b, s)
+    elif more and m[c.Z_DRAINS]:
         s = drained(m, slot, b)
         if s < 0:
             m[p + c.B_EARLIEST] = c.INF
@@ -200,7 +215,7 @@ def choose(m: IntArray, slot: IntArray, b: int, more: bool) -> None:
             if not write:
                 earliest = max(earliest, m[p + c.B_NEXT_RDA])
     m[p + c.B_SLOT] = s
-    m[p + c.B_REQUEST] = slot[slot_at(s) + c.S_REQUEST]
+    m[p + c.B_REQUEST] = key if more and key >= 0 else slot[slot_at(s) + c.S_REQUEST]
     m[p + c.B_COMMAND] = command
     m[p + c.B_EARLIEST] = earliest
     m[p + c.B_LIMIT] = m[p + c.B_GROUP] + (command & 3)

@@ -6,15 +6,17 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.batch import dramsys_batch, modern_batch, ramulator_batch
+from archgym.cost_models.dram.by_source import source_result
 from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.mapping import AddressMapping, require_capacity
-from archgym.cost_models.dram.policy import IntArray, as_policies, controller_fields
+from archgym.cost_models.dram.policy import IntArray, as_policies, controller_fields, policy_row
 from archgym.cost_models.dram.power import DramEnergy, FloatArray, energy
 from archgym.cost_models.dram.trace import LINE_BYTES, Trace
 
@@ -41,6 +43,7 @@ STALL_REASONS = ("command", "refresh", "bank", "data_bus", "activation", "no_req
 
 _BATCH = {"dramsys": dramsys_batch, "modern": modern_batch, "ramulator": ramulator_batch}
 _NO_LATENCY = np.empty(0, np.int64)
+_NO_SOURCES = np.empty((1, 0, c.SOURCE_OUTPUTS), np.int64)
 _NO_COMMANDS = np.empty((0, 5), np.int64)
 # Chunks that one thread takes at a time: few enough to amortise the call, many enough to balance.
 _DESIGNS_PER_TASK = 8
@@ -88,6 +91,15 @@ class DramResult:
             banks wait for one, or tRFC runs), `bank` (tRCD, tRP, tRAS, tRC, tRTP, tWR of its own
             bank), `data_bus` (tCCD, tWTR, tRTW, tRTRS), `activation` (tRRD, tFAW), `no_request`
             (the buffers were empty), or `wake` (tCKE, tXP, tXS after power-down and self-refresh).
+        source_reads: Reads of each source of the trace, `(n, sources)`.
+        source_read_latency_ns: Mean over the reads of each source, `(n, sources)`; NaN without.
+        source_read_latency_p99_ns: 99th percentile of the same (nearest rank, exact).
+        source_slowdown: `(n, sources)`: mean read latency of a source among the others over that
+            of the same requests alone on the reference design, see `DramSimulator.alone_ns`; NaN
+            without reads, 1 for a lone source.
+        fairness: Largest slowdown of a source, less is better; NaN without reads.
+        weighted_speedup: Sum of 1 / slowdown over the sources that read, more is better; NaN
+            without reads.
     """
 
     total_time_ns: FloatArray
@@ -116,6 +128,12 @@ class DramResult:
     self_refresh_cycles: IntArray
     energy: DramEnergy
     stall_cycles: IntArray
+    source_reads: IntArray
+    source_read_latency_ns: FloatArray
+    source_read_latency_p99_ns: FloatArray
+    source_slowdown: FloatArray
+    fairness: FloatArray
+    weighted_speedup: FloatArray
 
 
 @dataclass(frozen=True)
@@ -153,13 +171,16 @@ class DramSimulator:
             `policy.CONTROLLERS`.
         threads: Threads that share a batch; by default `NUMBA_NUM_THREADS` of the environment,
             else the machine's CPU count.
+        reference_alone_ns: What `alone_ns` is to be, one latency per source: that of another
+            simulator, where designs on several devices or mappings are compared.
 
     Attributes:
         accesses_per_request: Accesses of the device that a request of the trace takes.
 
     Raises:
         ValueError: If an address is beyond the device, the mapping does not fit it or splits a line
-            between channels, the controller is unknown, or the number of threads is not positive.
+            between channels, the controller is unknown, the number of threads is not positive, or
+            `reference_alone_ns` does not fit the trace.
     """
 
     def __init__(
@@ -171,6 +192,7 @@ class DramSimulator:
         controller: str = "dramsys",
         threads: int | None = None,
         line_bytes: int = LINE_BYTES,
+        reference_alone_ns: ArrayLike | None = None,
     ) -> None:
         require_capacity(trace.address, device, trace.name)
         mapping = AddressMapping.parse(device.mapping) if mapping is None else mapping
@@ -184,6 +206,8 @@ class DramSimulator:
         self._batch = _BATCH[controller]
         self._threads = _thread_count(threads)
         self.accesses_per_request = parts
+        self._line_bytes = line_bytes
+        self._reference_alone_ns = _checked_alone(reference_alone_ns, trace.n_sources)
         o = device.organisation
         place = mapping.decode(_split(trace.address, parts, device.request_bytes))
         # Channels are simulated one after another, so each has its requests side by side.
@@ -197,6 +221,8 @@ class DramSimulator:
         requests[:, c.Q_ROW] = place.row
         requests[:, c.Q_COLUMN] = place.column
         requests[:, c.Q_WRITE] = np.repeat(trace.is_write, parts)
+        if trace.source is not None:
+            requests[:, c.Q_SOURCE] = np.repeat(trace.source, parts)
         self._requests: IntArray = requests[self._order].ravel()
         self._model = (
             trace.max_outstanding_reads or 0,
@@ -216,13 +242,19 @@ class DramSimulator:
         Raises:
             ValueError: If a policy value is not allowed, or the device has no such refresh.
         """
-        rows = self._rows(policies)
+        outputs, sources = self._simulate(self._rows(policies))
+        return self._result(outputs, sources)
+
+    def _simulate(self, rows: IntArray) -> tuple[IntArray, IntArray]:
+        """Result vectors of designs, and of each source where there are several."""
         outputs = np.zeros((rows.shape[0], c.OUTPUTS), np.int64)
+        n_sources = self.trace.n_sources if self.trace.n_sources > 1 else 0
+        sources = np.zeros((rows.shape[0], n_sources, c.SOURCE_OUTPUTS), np.int64)
         starts = range(0, rows.shape[0], _DESIGNS_PER_TASK)
 
         def work(start: int) -> None:
             part = slice(start, start + _DESIGNS_PER_TASK)
-            arguments = (rows[part], _NO_LATENCY, _NO_COMMANDS, outputs[part])
+            arguments = (rows[part], _NO_LATENCY, _NO_COMMANDS, outputs[part], sources[part])
             self._batch(self._requests, self._starts, *self._model, *arguments)
 
         threads = min(self._threads, len(starts))
@@ -233,7 +265,40 @@ class DramSimulator:
             with ThreadPoolExecutor(threads) as pool:
                 for _ in pool.map(work, starts):
                     pass
-        return self._result(outputs)
+        return outputs, sources
+
+    @cached_property
+    def alone_ns(self) -> FloatArray:
+        """Mean read latency of each source alone on the reference design, ns `(sources,)`.
+
+        The reference is the controller's default design on this device and mapping, or what
+        `reference_alone_ns` gave. It is the same for all designs, so that none gains by being slow
+        for a source alone.
+        """
+        if self._reference_alone_ns is not None:
+            return self._reference_alone_ns
+        alone: FloatArray = self.latencies_alone(policy_row(self.controller)[np.newaxis])[0]
+        return alone
+
+    def latencies_alone(self, policies: ArrayLike | Mapping[str, ArrayLike]) -> FloatArray:
+        """Mean read latency of each source alone on each design, ns `(n, sources)`.
+
+        `source_read_latency_ns` over this is how much the sources disturb each other, and nothing
+        else: the slowdown in the sense of alone on the same system.
+        """
+        rows = self._rows(policies)
+        alone = [self._of_source(s) for s in range(self.trace.n_sources)]
+        return np.stack([each.run(rows).read_latency_ns for each in alone], axis=1)
+
+    def _of_source(self, source: int) -> DramSimulator:
+        return DramSimulator(
+            self.device,
+            self.trace.of_source(source),
+            mapping=self.mapping,
+            controller=self.controller,
+            threads=self._threads,
+            line_bytes=self._line_bytes,
+        )
 
     def latencies(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> FloatArray:
         """Latency of every request, arrival to last data, in ns `(requests,)`, of one design."""
@@ -303,13 +368,17 @@ class DramSimulator:
         if rows.shape[0] != 1:
             raise ValueError(f"policy holds {rows.shape[0]} designs, must hold one")
         outputs = np.zeros((1, c.OUTPUTS), np.int64)
-        arguments = (rows, latency, commands, outputs)
+        arguments = (rows, latency, commands, outputs, _NO_SOURCES)
         self._batch(self._requests, starts, *self._model, *arguments)
         row: IntArray = outputs[0]
         return row
 
-    def _result(self, outputs: IntArray) -> DramResult:
+    def _result(self, outputs: IntArray, sources: IntArray) -> DramResult:
         ns = self.device.tCK_ps / 1000.0
+        alone_ns = self.alone_ns if sources.shape[1] > 0 else None
+        if alone_ns is None:
+            sources = outputs[:, np.newaxis, [c.O_READS, c.O_LATENCY, c.O_LATENCY_P99]]
+        by_source = source_result(sources, alone_ns, ns)
         cycles = outputs[:, c.O_CYCLES]
         time_ns = cycles.astype(np.float64) * ns
         parts = energy(self.device, outputs, cycles)
@@ -345,6 +414,12 @@ class DramSimulator:
             self_refresh_cycles=outputs[:, c.O_SELF_REFRESH].copy(),
             energy=parts,
             stall_cycles=outputs[:, c.O_STALL : c.O_STALL + c.STALLS].copy(),
+            source_reads=by_source.reads,
+            source_read_latency_ns=by_source.latency_ns,
+            source_read_latency_p99_ns=by_source.latency_p99_ns,
+            source_slowdown=by_source.slowdown,
+            fairness=by_source.fairness,
+            weighted_speedup=by_source.weighted_speedup,
         )
 
 
@@ -399,6 +474,17 @@ def _ratio(numerator: FloatArray, denominator: FloatArray | IntArray, empty: flo
     result = np.full(numerator.shape, empty)
     np.divide(numerator, denominator, out=result, where=denominator > 0)
     return result
+
+
+def _checked_alone(latencies: ArrayLike | None, n_sources: int) -> FloatArray | None:
+    if latencies is None:
+        return None
+    values = np.asarray(latencies, np.float64)
+    if values.shape != (n_sources,) or (values <= 0).any():
+        raise ValueError(
+            f"reference_alone_ns is {values.tolist()}, must be {n_sources} positive latencies"
+        )
+    return values
 
 
 def _thread_count(threads: int | None) -> int:

@@ -60,6 +60,7 @@ def random_trace(seed, n=600, span=1 << 14, write_share=0.4, gap=6.0):
         np.cumsum(rng.geometric(1 / gap, n)) - 1,
         rng.random(n) < write_share,
         rng.integers(0, span // 64, n) * 64,
+        source=rng.integers(0, 3, n),
     )
 
 
@@ -88,6 +89,7 @@ def test_defaults_are_the_dramsys_controller():
     rng = np.random.default_rng(0)
     few = random_policies(rng, 60)[:, :10]
     few[:, 0] %= 4
+    few[:, 1] %= 3
     further = policy_row("modern")[10:]
     many = np.hstack([few, np.broadcast_to(further, (60, further.size))])
     old = DramSimulator(DDR4, trace).run(few)
