@@ -129,6 +129,13 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Number of processes.  [default: one per core]")
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|ADDRESS",
+            help="Run as tasks of Ray: of a cluster, or on this machine where there is none.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -145,7 +152,9 @@ def run(
 
     loaded = load_experiment(experiment, settings or [])
     with console.progress() as progress:
-        outcome = run_experiment(loaded, output, resume=resume, workers=workers, listener=progress)
+        outcome = run_experiment(
+            loaded, output, resume=resume, workers=workers, ray=ray, listener=progress
+        )
     if outcome.interrupted:
         _say_how_to_resume(outcome, "interrupted")
         raise typer.Exit(130)

@@ -79,6 +79,7 @@ def run_experiment(
     *,
     resume: bool = False,
     workers: int | None = None,
+    ray: str | None = None,
     listener: Listener | None = None,
 ) -> Outcome:
     """Runs an experiment.
@@ -91,14 +92,16 @@ def run_experiment(
         folder: the results folder; `results/NAME` if left out.
         resume: whether to go on with an experiment that the folder already holds.
         workers: number of processes; 1 runs in this one, None takes one per usable core.
+        ray: address of a Ray cluster to run on, or `auto`, see `archgym.ray_runs`; None runs
+            without Ray. `workers` is then the most runs at a time.
         listener: who is told about the progress.
 
     Returns:
         How it ended; a failed or interrupted run does not raise.
 
     Raises:
-        ValueError: before anything runs, for names and values that do not exist, or a folder that
-            holds something else.
+        ValueError: before anything runs, for names and values that do not exist, a folder that
+            holds something else, or a cluster that does not answer.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers: value {workers} is below 1")
@@ -124,7 +127,11 @@ def run_experiment(
         count = min(workers or usable_cpus(), len(pending))
         interrupted = False
         try:
-            if count > 1:
+            if ray is not None and pending:
+                from archgym.ray_runs import run_on_ray
+
+                run_on_ray(pending, root, ray, workers, done)
+            elif count > 1:
                 _run_in_processes(pending, root, count, done)
             else:
                 for spec in pending:

@@ -38,10 +38,10 @@ _IDENTITY = ("format", "task", "agent", "hyperparameters", "seed", "budget", "sp
 _TRIAL_FIELDS = ("sample", "design", "score", "feasible", "violations")
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file under a temporary name and renames it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(temporary, path)
 
 
