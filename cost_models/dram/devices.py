@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.supply import DramCurrents, DramEnergies, DramRail, check_supply
+from archgym.cost_models.dram.termination import DramTermination, check_termination
 from archgym.cost_models.dram.timings import DramCommands, DramTiming, impossible, timing_vector
 
 _FOLDER = Path(__file__).parent / "devices"
@@ -71,10 +72,11 @@ class DramDevice:
         vdd_v: VDD in volts; None where `energy` stands.
         rails: Supplies beside VDD, by name.
         energy: Energies of one device in the place of its currents.
+        termination: Drivers and terminations of its data lines, for the power of input and output.
         commands: Lengths of commands, and command buses.
         sources: Where single figures come from: text by section (`organisation`, `timing`,
-            `commands`, `current_ma`, `rails`, `energy`, `tCK_ps`, `vdd_v`, `mapping`) or by field,
-            as `timing.tRFC`.
+            `commands`, `current_ma`, `rails`, `energy`, `termination`, `tCK_ps`, `vdd_v`,
+            `mapping`) or by field, as `timing.tRFC`.
 
     Raises:
         ValueError: If a figure is impossible; the message names the field and the rule.
@@ -91,6 +93,7 @@ class DramDevice:
     vdd_v: float | None = None
     rails: Mapping[str, DramRail] = field(default_factory=dict)
     energy: DramEnergies | None = None
+    termination: DramTermination | None = None
     commands: DramCommands = field(default_factory=DramCommands)
     sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,6 +109,8 @@ class DramDevice:
         self._check_timing()
         self._check_partial_refresh()
         check_supply(self.name, self.current_ma, self.vdd_v, self.rails, self.energy)
+        if self.termination is not None:
+            check_termination(self.name, self.termination)
         self._check_sources()
 
     def _check_sources(self) -> None:
@@ -296,6 +301,7 @@ _SECTION: dict[type, str] = {
     DramCommands: "commands",
     DramCurrents: "current_ma",
     DramEnergies: "energy",
+    DramTermination: "termination",
 }
 
 

@@ -23,11 +23,13 @@ activate. A rank has `devices_per_rank` devices. n_PRE counts banks closed, by P
 auto-precharge of RDA and WRA, or by PREA. A per-bank or same-bank refresh takes the charge of REF
 divided by the number of them per REF: that many per tREFI restore the same rows (JESD209-4 and
 JESD79-5, refresh requirements), and few data sheets state a current of its own (IDD5PB, IDD5C).
-Input/output and termination power is not part of it.
+Input/output and termination power is a part of its own, `termination.py`, and left out by default,
+as in DRAMPower and DRAMsim3.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -36,6 +38,7 @@ from numpy.typing import NDArray
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.supply import DramCurrents
+from archgym.cost_models.dram.termination import DramTermination, burst_energies_pj
 
 FloatArray = NDArray[np.float64]
 
@@ -67,6 +70,7 @@ class DramEnergy:
     precharge_standby: FloatArray
     power_down: FloatArray
     self_refresh: FloatArray
+    io: FloatArray
 
     @property
     def total(self) -> FloatArray:
@@ -148,16 +152,26 @@ def _of_currents(device: DramDevice, i: DramCurrents, pj: float) -> tuple[float,
     return tuple(charge * pj for charge in charges)
 
 
-def energy(device: DramDevice, outputs: NDArray[np.int64], cycles: NDArray[np.int64]) -> DramEnergy:
+def energy(
+    device: DramDevice,
+    outputs: NDArray[np.int64],
+    cycles: NDArray[np.int64],
+    *,
+    io_termination: bool = False,
+) -> DramEnergy:
     """Energy of designs from the kernels' output rows.
 
     Args:
         device: The device.
         outputs: Kernel outputs `(n, OUTPUTS)`, summed over channels.
         cycles: Cycles `(n,)` for which the system is powered.
+        io_termination: Whether `io` holds the power of the data lines; else it is 0.
 
     Returns:
         Parts in pJ, arrays `(n,)`.
+
+    Raises:
+        ValueError: If that is asked for, but the device does not state its termination.
     """
     per = rank_energy(device)
     o = device.organisation
@@ -180,4 +194,23 @@ def energy(device: DramDevice, outputs: NDArray[np.int64], cycles: NDArray[np.in
         precharge_standby=(rank_cycles - active - down - asleep) * per.precharge_standby,
         power_down=active_down * per.active_power_down + down * per.precharge_power_down,
         self_refresh=asleep * per.self_refresh,
+        io=_io(device, count) if io_termination else np.zeros_like(rank_cycles),
     )
+
+
+def require_termination(device: DramDevice) -> DramTermination:
+    """The termination that a device states; ValueError where it states none."""
+    if device.termination is None:
+        raise ValueError(
+            f"io_termination is True, but device {device.name!r} states no termination"
+        )
+    return device.termination
+
+
+def _io(device: DramDevice, count: Mapping[int, FloatArray]) -> FloatArray:
+    o = device.organisation
+    burst_ns = device.burst_cycles * device.tCK_ps / 1000.0
+    # Ranks with data pins of their own (pseudo-channels) terminate for nobody else.
+    on_bus = o.ranks // o.data_buses
+    read, write = burst_energies_pj(require_termination(device), on_bus, burst_ns)
+    return (count[c.O_RD] * read + count[c.O_WR] * write) * o.devices_per_rank

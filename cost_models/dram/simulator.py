@@ -17,7 +17,12 @@ from archgym.cost_models.dram.by_source import source_result
 from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.mapping import AddressMapping, require_capacity
 from archgym.cost_models.dram.policy import IntArray, as_policies, controller_fields, policy_row
-from archgym.cost_models.dram.power import DramEnergy, FloatArray, energy
+from archgym.cost_models.dram.power import (
+    DramEnergy,
+    FloatArray,
+    energy,
+    require_termination,
+)
 from archgym.cost_models.dram.trace import LINE_BYTES, Trace
 
 COMMAND_NAMES = {
@@ -169,6 +174,8 @@ class DramSimulator:
         controller: `dramsys` (ten parameters, semantics of DRAMSys 4.0), `modern` (those and more)
             or `ramulator` (repeats Ramulator 2.1's generic DDR controller); see
             `policy.CONTROLLERS`.
+        io_termination: Whether the energy holds the power of the data lines' drivers and
+            terminations (part `io`), which the device must then state.
         threads: Threads that share a batch; by default `NUMBA_NUM_THREADS` of the environment,
             else the machine's CPU count.
         reference_alone_ns: What `alone_ns` is to be, one latency per source: that of another
@@ -179,7 +186,8 @@ class DramSimulator:
 
     Raises:
         ValueError: If an address is beyond the device, the mapping does not fit it or splits a line
-            between channels, the controller is unknown, the number of threads is not positive, or
+            between channels, the controller is unknown, the device states no termination though
+            io_termination is asked for, the number of threads is not positive, or
             `reference_alone_ns` does not fit the trace.
     """
 
@@ -193,16 +201,20 @@ class DramSimulator:
         threads: int | None = None,
         line_bytes: int = LINE_BYTES,
         reference_alone_ns: ArrayLike | None = None,
+        io_termination: bool = False,
     ) -> None:
         require_capacity(trace.address, device, trace.name)
         mapping = AddressMapping.parse(device.mapping) if mapping is None else mapping
         mapping.check(device)
+        if io_termination:
+            require_termination(device)
         parts = _parts(device, mapping, line_bytes)
         self.device = device
         self.trace = trace
         self.mapping = mapping
         controller_fields(controller)
         self.controller = controller
+        self._io_termination = io_termination
         self._batch = _BATCH[controller]
         self._threads = _thread_count(threads)
         self.accesses_per_request = parts
@@ -381,7 +393,7 @@ class DramSimulator:
         by_source = source_result(sources, alone_ns, ns)
         cycles = outputs[:, c.O_CYCLES]
         time_ns = cycles.astype(np.float64) * ns
-        parts = energy(self.device, outputs, cycles)
+        parts = energy(self.device, outputs, cycles, io_termination=self._io_termination)
         total_pj = parts.total
         reads = outputs[:, c.O_READS]
         moved = float(self._order.size * self.device.request_bytes)

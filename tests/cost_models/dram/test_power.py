@@ -5,10 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from archgym.cost_models.dram import DramSimulator, load_device, load_workload, policy_row
+from archgym.cost_models.dram import (
+    COMMAND_NAMES,
+    DramSimulator,
+    Trace,
+    device_names,
+    load_device,
+    load_workload,
+    policy_row,
+)
+from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram import devices as module
-from archgym.cost_models.dram.power import RankEnergy, rank_energy
+from archgym.cost_models.dram.power import RankEnergy, energy, rank_energy
 from archgym.cost_models.dram.supply import DramCurrents, DramEnergies, DramRail
 
 DDR4 = load_device("ddr4-2400-8gb-x8")
@@ -126,3 +137,73 @@ def test_a_single_design_and_a_batch_sum_alike():
     together = simulator.run(policies).energy_pj
     alone = [simulator.run([policy]).energy_pj[0] for policy in policies]
     np.testing.assert_array_equal(together, alone)
+
+
+# Fast-exit power-down of these parts takes more than standby (data sheet, as in their files).
+SAVING = [n for n in device_names() if n not in ("ddr3-1866-4gb-x8", "ddr3-2133-4gb-x8")]
+
+
+@given(
+    name=st.sampled_from(SAVING),
+    cycles=st.integers(1000, 10**6),
+    shares=st.tuples(*[st.floats(0, 1)] * 4),
+)
+def test_parts_sum_to_the_total_and_power_down_never_costs_more(name, cycles, shares):
+    device = load_device(name)
+    active = int(shares[0] * cycles)
+    rows = np.zeros((2, c.OUTPUTS), np.int64)
+    rows[:, c.O_ACTIVE] = active
+    # The second is longer in power-down, in the time in which the first stands by.
+    rows[0, c.O_ACTIVE_DOWN] = int(shares[1] * shares[2] * active)
+    rows[1, c.O_ACTIVE_DOWN] = int(shares[1] * active)
+    rows[0, c.O_PRECHARGE_DOWN] = int(shares[3] * shares[2] * (cycles - active))
+    rows[1, c.O_PRECHARGE_DOWN] = int(shares[3] * (cycles - active))
+    for cell in (c.O_ACT, c.O_PRE, c.O_RD, c.O_WR, c.O_REF):
+        rows[:, cell] = 7
+    found = energy(device, rows, np.array([cycles, cycles]))
+    parts = [getattr(found, field.name) for field in dataclasses.fields(found)]
+    np.testing.assert_allclose(sum(parts), found.total)
+    assert all((part >= 0).all() for part in parts)
+    assert found.total[1] <= found.total[0] * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("name", device_names())
+def test_states_draw_less_the_deeper_they_are(name):
+    per = rank_energy(load_device(name))
+    assert per.active_standby >= per.precharge_standby
+    assert per.active_standby >= per.active_power_down
+    if name in SAVING:
+        assert per.precharge_standby >= per.precharge_power_down
+
+
+def test_two_ranks_by_hand():
+    """One read per rank: every state's time from the commands, every energy from the sheet."""
+    device = dataclasses.replace(
+        DDR4,
+        organisation=dataclasses.replace(DDR4.organisation, ranks=2),
+        mapping="rank:1 row:16 bank:2 bankgroup:2 column:10 offset:3",
+    )
+    other = device.capacity_bytes // 2
+    trace = Trace(np.array([0, 200]), np.array([False, False]), np.array([0, other]))
+    simulator = DramSimulator(device, trace)
+    policy = policy_row(PagePolicy="Closed", RefreshPolicy="NoRefresh")
+    found, commands = simulator.run([policy]), simulator.command_trace(policy)
+    assert [COMMAND_NAMES[code] for code in commands.command] == ["ACT", "RDA", "ACT", "RDA"]
+    assert commands.rank.tolist() == [0, 0, 1, 1]
+    i, t = device.current_ma, device.timing
+    end = round(found.total_time_ns[0] / 0.833)
+    assert end == commands.cycle[3] + t.tCL + 4
+    pj = 8 * 1.2 * 0.833
+    # Rank 0 is open for tRAS; rank 1 until the data ends, before tRAS is over.
+    open_0, open_1 = t.tRAS, end - commands.cycle[2]
+    assert open_1 == t.tRCD + t.tCL + 4 < t.tRAS
+    by_hand = {
+        "activate": 2 * (i.IDD0 - i.IDD3N) * t.tRAS,
+        "precharge": 2 * (i.IDD0 - i.IDD2N) * (t.tRC - t.tRAS),
+        "read": 2 * (i.IDD4R - i.IDD3N) * 4,
+        "active_standby": i.IDD3N * (open_0 + open_1),
+        "precharge_standby": i.IDD2N * (2 * end - open_0 - open_1),
+    }
+    for name, charge in by_hand.items():
+        assert getattr(found.energy, name)[0] == pytest.approx(charge * pj), name
+    assert found.energy_pj[0] == pytest.approx(sum(by_hand.values()) * pj)
