@@ -23,7 +23,7 @@ def bounds(device: DramDevice, trace: Trace, *, channels: int, ranks: int) -> di
 
         read latency   >= tCL + b, the mean and every quantile
         total time     >= t_i + tCL + b of every read, t_i + tCWL + b of every write;
-                       >= t_i + min(tCL, tCWL) + (bursts from request i on) b / channels;
+                       >= t_i + min(tCL, tCWL) + (bursts from request i on) b / data buses;
                        with at most k reads outstanding, >= ceil(n_R / k) (tCL + b)
         energy         >= n_R E_RD + n_W E_WR + ceil(distinct bursts / bursts of a row) E_ACT
                        + ranks x least power of a state x least total time
@@ -82,7 +82,8 @@ def _time_ns(device: DramDevice, trace: Trace, channels: int) -> float:
     service = np.where(trace.is_write, t.tCWL, t.tCL) + burst
     parts = max(1, LINE_BYTES // device.request_bytes)
     still = np.arange(trace.n_requests, 0, -1) * parts
-    on_bus = min(t.tCL, t.tCWL) + still * burst / channels
+    buses = channels * device.organisation.data_buses
+    on_bus = min(t.tCL, t.tCWL) + still * burst / buses
     least = float(np.max(arrival + np.maximum(service, on_bus) * cycle_ns))
     if trace.max_outstanding_reads:
         rounds = -(-trace.n_reads // trace.max_outstanding_reads)

@@ -11,7 +11,6 @@ import archgym
 from archgym import yamlfile
 from archgym.cost_models.dram import (
     CONTROLLERS,
-    DramDevice,
     DramSimulator,
     load_device,
     policy_row,
@@ -27,17 +26,14 @@ from archgym.envs.dram_controller import BEST_KNOWN
 from archgym.experiment import load_experiment
 
 ID = "DramController-v0"
-DEVICES = ("ddr4-3200-8gb-x8", "ddr3-1600-4gb-x8", "ddr4 with every refresh")
-
-
-def device_of(name: str) -> DramDevice:
-    """A preset, or DDR4 with refreshes of some banks, whose burst is half a line."""
-    if name != DEVICES[-1]:
-        return load_device(name)
-    ddr4 = load_device(DEVICES[0])
-    timing = dataclasses.replace(ddr4.timing, tRFCpb=250, tRFCsb=300, tRREFD=8)
-    organisation = dataclasses.replace(ddr4.organisation, devices_per_rank=4)
-    return dataclasses.replace(ddr4, timing=timing, organisation=organisation)
+DEVICES = (
+    "ddr4-3200-8gb-x8",
+    "ddr3-1600-4gb-x8",
+    "ddr5-4800-16gb-x8",
+    "lpddr5-6400-8gb-x16",
+    "hbm2-2000-4gb",
+    "gddr6-14000-8gb-x16",
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,18 +68,18 @@ def test_modern_is_the_default_and_each_space_has_its_device(task: archgym.Task)
 @pytest.mark.parametrize("name", DEVICES)
 @pytest.mark.parametrize("allow_no_refresh", [False, True])
 def test_every_feasible_design_can_be_simulated(name: str, allow_no_refresh: bool) -> None:
-    model = ModernController(device_of(name), short(), allow_no_refresh)
-    rows = feasible(model, 400, 1)
-    assert len(rows) > 400 * 0.5
+    model = ModernController(load_device(name), short(span=1 << 29), allow_no_refresh)
+    rows = feasible(model, 300, 1)
+    assert len(rows) > 300 * 0.5
     costs = model.evaluate(rows)
     for metric, values in costs.metrics.items():
         assert np.isfinite(values).all(), metric
     served = costs.metrics["reads"] + costs.metrics["writes"]
-    assert (served == 600 * max(1, 64 // device_of(name).request_bytes)).all()
+    assert (served == 600 * max(1, 64 // load_device(name).request_bytes)).all()
     rank_cycles = sum(v for k, v in costs.breakdown.items() if k.startswith("cycles/"))
     assert (rank_cycles > 0).all()
     for share in ("power_down_percent", "self_refresh_percent"):
-        assert ((costs.metrics[share] >= 0) & (costs.metrics[share] <= 100)).all()
+        assert ((costs.metrics[share] >= 0) & (costs.metrics[share] <= 100 + 1e-9)).all()
         assert (costs.metrics[share] > 0).any()
     assert (
         model.evaluate(rows[::-1]).metrics["energy_pj"][::-1] == costs.metrics["energy_pj"]
@@ -236,8 +232,10 @@ def test_objectives_tell_designs_apart(objective: str) -> None:
 
 
 def test_bounds_hold_for_random_designs() -> None:
-    for device, trace in itertools.product(DEVICES, (short(), short(n=2000, seed=7))):
-        model = ModernController(device_of(device), trace, False)
+    for device, trace in itertools.product(
+        DEVICES, (short(span=1 << 29), short(2000, 1 << 24, seed=7))
+    ):
+        model = ModernController(load_device(device), trace, False)
         metrics = model.evaluate(feasible(model, 150, 6)).metrics
         for name, limit in model.bounds().items():
             if name == "bandwidth_gb_per_s":
