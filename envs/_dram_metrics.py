@@ -28,6 +28,8 @@ MODERN_METRICS = (
     Metric("bank_refreshes", "", "none", "REFpb and REFsb commands"),
     Metric("power_down_percent", "%", "none", "share of the ranks' time in power-down"),
     Metric("self_refresh_percent", "%", "none", "share of the ranks' time in self-refresh"),
+    Metric("fairness", "", "minimise", "largest slowdown of a source; 1 for a lone one"),
+    Metric("weighted_speedup", "", "maximise", "sum of 1 / slowdown of the sources"),
     Metric("buffer_area_mm2", "mm2", "minimise", "buffers of all controllers, at 45 nm"),
     Metric("cost", "", "minimise", "channels and ranks, 1: the device's own"),
 )
@@ -81,6 +83,18 @@ MODERN_OBJECTIVES = (
         ("energy_pj",),
         budgets=(Budget("read_latency_ns", 1.0, relative=True), *_AFFORDABLE),
         doc="least energy with no more read latency, buffers, channels and ranks than the default",
+    ),
+    Objective(
+        "fair-under-area",
+        ("fairness",),
+        budgets=_AFFORDABLE,
+        doc="least maximum slowdown of a source within the same budgets",
+    ),
+    Objective(
+        "speedup-under-area",
+        ("weighted_speedup",),
+        budgets=_AFFORDABLE,
+        doc="most weighted speedup of the sources within the same budgets",
     ),
     Objective(
         "latency-energy-area",

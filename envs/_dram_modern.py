@@ -73,7 +73,9 @@ class ModernController:
         self.features: FloatFeatures = np.array(list(features.values()), np.float32) * 2 - 1
         self._device = device
         self._trace = trace
-        self._simulators = _Simulators(device, trace)
+        self._simulators = _Simulators(device, trace, None)
+        if trace.n_sources > 1:
+            self._simulators = _Simulators(device, trace, self._alone_ns())
 
     def evaluate(self, designs: IntArray) -> Costs:
         """Simulates every design on the trace; see `archgym.cost_models.dram`."""
@@ -89,6 +91,16 @@ class ModernController:
             {metric.name: answers[metric.name] for metric in MODERN_METRICS},
             breakdown={name: answers[name] for name in _PARTS},
         )
+
+    def _alone_ns(self) -> FloatArray:
+        """Read latency of each source alone on the default design, ns `(sources,)`.
+
+        One reference for all designs, so that none looks fair by being slow for everyone.
+        """
+        default = self.space.encode(self.default)[None]
+        ((_, simulator),) = self._by_memory(self.space.columns(default))
+        alone: FloatArray = simulator.latencies_alone(self._policies(default))[0]
+        return alone
 
     def bounds(self) -> dict[str, float]:
         """What no design of the space can beat, by metric; see `cost_models.dram.bounds`."""
@@ -120,9 +132,10 @@ class ModernController:
 class _Simulators:
     """Simulators by memory; the latest used are kept."""
 
-    def __init__(self, device: DramDevice, trace: Trace) -> None:
+    def __init__(self, device: DramDevice, trace: Trace, alone_ns: FloatArray | None) -> None:
         self._device = device
         self._trace = trace
+        self._alone_ns = alone_ns
         self._kept: OrderedDict[tuple[int, int, str], DramSimulator] = OrderedDict()
         self._lock = Lock()
 
@@ -134,7 +147,11 @@ class _Simulators:
                 device = reshaped(self._device, channels, ranks)
                 named = AddressMapping.named(mapping, device)
                 self._kept[memory] = DramSimulator(
-                    device, self._trace, mapping=named, controller="modern"
+                    device,
+                    self._trace,
+                    mapping=named,
+                    controller="modern",
+                    reference_alone_ns=self._alone_ns,
                 )
             self._kept.move_to_end(memory)
             while len(self._kept) > _SIMULATORS_KEPT:
@@ -149,6 +166,8 @@ def _answers(simulator: DramSimulator, policies: IntArray) -> dict[str, FloatArr
         metric.name: np.asarray(getattr(result, COUNTERS.get(metric.name, metric.name)), float)
         for metric in METRICS
     }
+    answers["fairness"] = result.fairness
+    answers["weighted_speedup"] = result.weighted_speedup
     answers["bank_refreshes"] = (result.n_ref_pb + result.n_ref_sb).astype(float)
     device = simulator.device
     ranks = device.organisation.channels * device.organisation.ranks

@@ -199,6 +199,15 @@ def _scheduling() -> Sequence[Parameter]:
             subsystem="scheduler",
         ),
         Parameter(
+            "BatchCap",
+            (1, 2, 4, 8, 16, 32),
+            "requests of one source and bank in a batch",
+            unit="requests",
+            subsystem="scheduler",
+            ordered=True,
+            when={"Scheduler": ("BatchBySource",)},
+        ),
+        Parameter(
             "SchedulerBuffer",
             ("Bankwise", "ReadWrite", "Shared"),
             "whether request buffers are per bank, per direction, or one for all",
