@@ -7,7 +7,16 @@ from archgym import search
 from archgym.testing.agents import conditional_task
 from archgym.testing.toys import toy_task
 
-LIGHT = ("genetic", "ant-colony", "simulated-annealing", "hill-climbing")
+LIGHT = (
+    "genetic",
+    "ant-colony",
+    "simulated-annealing",
+    "hill-climbing",
+    "cross-entropy",
+    "differential-evolution",
+    "nsga2",
+    "portfolio",
+)
 SEEDS = range(8)
 
 
