@@ -64,6 +64,10 @@ def fronts(goals: FloatArray) -> IntArray:
     return number
 
 
+REBRED = 3
+"""Attempts at a new child that breed another one; later ones mutate the child that was seen."""
+
+
 class ParetoAgent(Agent):
     """Breeds generations; the next population is chosen from the last one and its children.
 
@@ -147,7 +151,9 @@ class ParetoAgent(Agent):
         return mutate(self.space, self._ordered, children, draw[1] < self._rate, self.rng)
 
     def _again(self, rows: IntArray, attempt: int) -> IntArray:
-        genes = pick_genes(self.space, rows, attempt, self.rng)
+        if attempt <= REBRED and len(self._rows):
+            return self._breed(len(rows))
+        genes = pick_genes(self.space, rows, max(1, attempt - REBRED), self.rng)
         return mutate(self.space, self._ordered, rows, genes, self.rng)
 
     def tell(self, designs: IntArray, evaluation: Evaluation) -> None:

@@ -34,9 +34,9 @@ class NSGA2Agent(ParetoAgent):
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        population: Annotated[int, Range(2, 512, log=True)] = 16,
+        population: Annotated[int, Range(2, 512, log=True)] = 32,
         crossover: Annotated[float, Range(0.0, 1.0)] = 0.9,
-        mutation: Annotated[float, Range(0.0, 8.0)] = 0.3,
+        mutation: Annotated[float, Range(0.0, 8.0)] = 0.5,
     ) -> None:
         super().__init__(space, seed, population, crossover, mutation)
 
