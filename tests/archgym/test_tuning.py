@@ -3,8 +3,9 @@ import json
 import pytest
 
 from archgym import yamlfile
+from archgym.agent import find_agent
 from archgym.experiment import ExperimentError, load_experiment, parse_experiment
-from archgym.hyperparameters import Choice, Hyperparameter, Range
+from archgym.hyperparameters import Choice, Hyperparameter, Range, declared
 from archgym.plan import plan
 from archgym.preset import Preset, load_preset, problem_of
 from archgym.results import load_results
@@ -30,6 +31,8 @@ tuning:
     - {env: Outside-v0, workload: run}
     - {env: Outside-v0, workload: run, objective: {name: area, metrics: [area_mm2]}}
 """
+
+DEFAULTS = {name: each.default for name, each in declared(find_agent("genetic")).items()}
 
 
 @pytest.fixture
@@ -86,8 +89,7 @@ def test_every_agent_gets_as_many_settings_and_the_best_becomes_its_preset(fair)
     small = outcome.agents[1].preset.hyperparameters
     assert small["population"] == 4
     first = yamlfile.read(outcome.folder / "rounds/000/experiment.yaml")["agents"][0]
-    defaults = {"population": 20, "tournament": 3, "crossover": 0.9, "mutation": 1.0}
-    assert first.items() >= defaults.items()
+    assert first.items() >= DEFAULTS.items()
 
 
 def test_an_interrupted_tuning_goes_on_as_if_nothing_had_happened(fair):
@@ -175,7 +177,7 @@ def test_a_preset_gives_hyperparameters_that_values_beside_it_override(workplace
     assert run.label == "genetic tuned"
     assert (run.hyperparameters["population"], run.hyperparameters["mutation"]) == (7, 0.5)
     swept = plan(experiment_with({**entry, "sweep": {"population": [3, 5]}}))
-    assert {run.hyperparameters["population"] for run in swept} == {20, 3, 5}
+    assert {run.hyperparameters["population"] for run in swept} == {DEFAULTS["population"], 3, 5}
 
 
 def test_a_preset_may_hold_the_defaults(workplace):
