@@ -68,3 +68,26 @@ def _volume(points: FloatArray) -> float:
         slice_ = points[above, :-1]
         total += (high - low) * _volume(slice_[front(slice_)])
     return total
+
+
+def hypervolume_over_time(
+    points: npt.ArrayLike, reference: npt.ArrayLike, samples: npt.ArrayLike
+) -> FloatArray:
+    """Returns the hypervolume of the first so many points, for each of some rising counts.
+
+    Args:
+        points: `(n, m)` in order of evaluation.
+        reference: `(m,)`.
+        samples: counts `(k,)`; those above `n` give the last volume.
+    """
+    values = np.asarray(points, np.float64)
+    kept = values[:0]
+    volumes = []
+    done = 0
+    for count in np.minimum(np.asarray(samples, np.int64), len(values)).tolist():
+        if count > done:
+            kept = np.concatenate([kept, values[done:count]])
+            kept = kept[front(kept)]
+            done = count
+        volumes.append(hypervolume(kept, reference))
+    return np.array(volumes)

@@ -1,7 +1,7 @@
 """Statistics over seeds: best-so-far curves, interquartile mean, bootstrap intervals.
 
-Scores may be `-inf` (nothing feasible found); such a value ranks below every other and carries
-through to quantiles and intervals instead of turning them into not-a-number.
+Scores may be `-inf` and regrets `inf` (nothing feasible found); such a value ranks beyond every
+other and carries through to quantiles and intervals instead of turning them into not-a-number.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def best_so_far(scores: npt.ArrayLike) -> FloatArray:
 
 
 def quantile(values: FloatArray, q: float) -> FloatArray:
-    """Returns the `q` quantile along the last axis, `-inf` where it lies next to a `-inf`.
+    """Returns the `q` quantile along the last axis, infinite where it lies next to an infinity.
 
     Linear interpolation between order statistics (definition 7 of Hyndman and Fan, "Sample
     quantiles in statistical packages", The American Statistician 50, 1996).
@@ -54,7 +54,7 @@ def quantile(values: FloatArray, q: float) -> FloatArray:
         return np.asarray(low)
     with np.errstate(invalid="ignore"):
         between = low + weight * (ordered[..., above] - low)
-    return np.where(np.isneginf(low), low, between)
+    return np.where(np.isinf(low), low, between)
 
 
 def median(values: FloatArray) -> FloatArray:
