@@ -63,8 +63,8 @@ def dramsys_batch(
 ) -> None:
     """Run designs `policies` (n, 10) one after another and fill `outputs` (n, c.OUTPUTS).
 
-    Requests `starts[k]` to `starts[k + 1]` of `q` are those of channel k. `latency` is empty or
-    `(requests,)`, `commands` is empty or `(commands, 5)`; both hold what the last design did.
+    Requests `starts[k]` to `starts[k + 1]` of `q` are those of channel k. `latency` is `(0, 2)`
+    or `(requests, 2)`, `commands` is empty or `(commands, 5)`; both hold what the last design did.
     `sources` (n, sources, c.SOURCE_OUTPUTS), without sources where that is not wanted.
     """
     heap = latency_heap(q, geometry)

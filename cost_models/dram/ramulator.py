@@ -138,7 +138,7 @@ def send(
             out[c.O_COALESCED] += 1
             out[c.O_CYCLES] = max(out[c.O_CYCLES], clock)
             if latency.size > 0:
-                latency[i] = clock - q[cell + c.Q_ARRIVAL]
+                latency[i, :] = clock - q[cell + c.Q_ARRIVAL]
         else:
             out[c.O_FORWARDED] += 1
             ready = max(m[c.X_LAST_ANSWER], clock + 1)
@@ -513,7 +513,8 @@ def simulate(
         else:
             out[c.O_CYCLES] = max(out[c.O_CYCLES], t)
             if latency.size > 0:
-                latency[i] = t - q[request_at(i) + c.Q_ARRIVAL]
+                latency[i, 0] = t - q[request_at(i) + c.Q_ARRIVAL]
+                latency[i, 1] = accepted - q[request_at(i) + c.Q_ARRIVAL]
         t += tick
     # Ticks count from 1, cycles from 0.
     m[c.X_ACCOUNTED] -= 1

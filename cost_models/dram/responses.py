@@ -50,8 +50,8 @@ def answer(
 
     `returns` is `(2, a power of two)`: rings of the cycles of the last answers, and of those to
     reads. `lines` counts the parts answered of each line, where a line takes several requests: a
-    read counts once, with its last part. `heap` keeps the largest read latencies. `latency` is
-    empty where it is not wanted.
+    read counts once, with its last part. `heap` keeps the largest read latencies. `latency` holds
+    what each request waited until its answer, and until it was accepted; empty where not wanted.
     """
     mask = returns.shape[1] - 1
     returns[0, m[c.X_ANSWERED] & mask] = cycle
@@ -60,7 +60,8 @@ def answer(
     out[c.O_CYCLES] = max(out[c.O_CYCLES], cycle)
     waited = cycle - q[request_at(i) + c.Q_ARRIVAL]
     if latency.size > 0:
-        latency[i] = waited
+        latency[i, 0] = waited
+        latency[i, 1] = accepted - q[request_at(i) + c.Q_ARRIVAL]
     if m[c.X_PARTS] > 1:
         line = i // m[c.X_PARTS]
         lines[line] += 1

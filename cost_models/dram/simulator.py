@@ -47,7 +47,7 @@ STALL_REASONS = ("command", "refresh", "bank", "data_bus", "activation", "no_req
 """What each cycle went to, in the order of `DramResult.stall_cycles`; see there."""
 
 _BATCH = {"dramsys": dramsys_batch, "modern": modern_batch, "ramulator": ramulator_batch}
-_NO_LATENCY = np.empty(0, np.int64)
+_NO_LATENCY = np.empty((0, 2), np.int64)
 _NO_SOURCES = np.empty((1, 0, c.SOURCE_OUTPUTS), np.int64)
 _NO_COMMANDS = np.empty((0, 5), np.int64)
 # Chunks that one thread takes at a time: few enough to amortise the call, many enough to balance.
@@ -314,11 +314,19 @@ class DramSimulator:
 
     def latencies(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> FloatArray:
         """Latency of every request, arrival to last data, in ns `(requests,)`, of one design."""
-        latency = np.zeros(self._order.size, np.int64)
-        self._run_one(policy, latency, _NO_COMMANDS, self._starts)
-        in_trace_order = np.empty_like(latency)
-        in_trace_order[self._order] = latency
-        last = in_trace_order.reshape(-1, self.accesses_per_request).max(axis=1)
+        return self._waits(policy)[:, 0]
+
+    def accept_delays(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> FloatArray:
+        """Time from arrival to the entry into the buffers, in ns `(requests,)`, of one design."""
+        return self._waits(policy)[:, 1]
+
+    def _waits(self, policy: ArrayLike | Mapping[str, ArrayLike]) -> FloatArray:
+        """Time from arrival to the answer and to the entry into the buffers, ns `(requests, 2)`."""
+        waits = np.zeros((self._order.size, 2), np.int64)
+        self._run_one(policy, waits, _NO_COMMANDS, self._starts)
+        in_trace_order = np.empty_like(waits)
+        in_trace_order[self._order] = waits
+        last = in_trace_order.reshape(-1, self.accesses_per_request, 2).max(axis=1)
         ns: FloatArray = last.astype(np.float64) * (self.device.tCK_ps / 1000.0)
         return ns
 

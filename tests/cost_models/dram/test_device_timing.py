@@ -266,3 +266,20 @@ def test_impossible_figures_are_refused_in_one_line(
 def test_data_buses_are_one_or_one_per_rank() -> None:
     with pytest.raises(ValueError, match=r"organisation\.data_buses is 2, must be 1 or ranks = 1"):
         replace(DDR4, organisation=replace(DDR4.organisation, data_buses=2))
+
+
+@pytest.mark.parametrize("controller", CONTROLLERS)
+def test_what_requests_wait_before_full_buffers(controller: str) -> None:
+    """Requests all there from the start: as many as fit enter one per cycle, the rest wait."""
+    n = 100
+    address = np.random.default_rng(4).integers(1 << 32, size=n) & ~63
+    simulator = DramSimulator(
+        DDR4, _trace(*((0, False, a) for a in address)), controller=controller
+    )
+    row = policy_row(controller)
+    ns = DDR4.tCK_ps / 1000.0
+    delays = np.rint(simulator.accept_delays(row) / ns)
+    assert (delays[:32] == np.arange(32)).all() and (delays[40:] > np.arange(40, n)).all()
+    result = simulator.run(row[np.newaxis])
+    mean = (simulator.latencies(row) - simulator.accept_delays(row)).mean()
+    assert result.read_latency_from_accept_ns[0] == pytest.approx(mean)
