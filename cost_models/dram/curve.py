@@ -21,7 +21,7 @@ from archgym.cost_models.dram.devices import DramDevice, load_device
 from archgym.cost_models.dram.mapping import AddressMapping
 from archgym.cost_models.dram.policy import controller_fields, policy_row
 from archgym.cost_models.dram.simulator import DramSimulator
-from archgym.cost_models.dram.trace import Trace
+from archgym.cost_models.dram.trace import LINE_BYTES, Trace
 
 PATTERNS = ("random", "sequential")
 """Kinds of traffic."""
@@ -87,7 +87,7 @@ class Curve:
 
 
 def with_channels(device: DramDevice, channels: int) -> DramDevice:
-    """The device with another number of channels, interleaved request by request.
+    """The device with another number of channels, interleaved line by line.
 
     Raises:
         ValueError: If the number is not a power of two, or the device has several channels already.
@@ -100,7 +100,7 @@ def with_channels(device: DramDevice, channels: int) -> DramDevice:
         raise ValueError(
             f"channels: device {device.name!r} has {device.organisation.channels} of its own"
         )
-    low = (device.organisation.burst_length - 1).bit_length()
+    low = (_line_bytes(device) // device.channel_bytes - 1).bit_length()
     parts = [part for part in AddressMapping.parse(device.mapping).parts if part[0] != "channel"]
     texts: list[str] = []
     for index, (name, bits) in enumerate(parts):
@@ -114,6 +114,11 @@ def with_channels(device: DramDevice, channels: int) -> DramDevice:
         raise ValueError(f"channels: the mapping of device {device.name!r} splits a request")
     organisation = replace(device.organisation, channels=channels)
     return replace(device, organisation=organisation, mapping=" ".join(texts))
+
+
+def _line_bytes(device: DramDevice) -> int:
+    """Bytes that a request moves: a line, in several accesses where one moves less."""
+    return max(LINE_BYTES, device.request_bytes)
 
 
 def bandwidth_latency(
@@ -216,7 +221,7 @@ class _Bench:
         """Mean latency of random reads that meet nobody."""
         gap_ns = self.device.timing.tRC * _IDLE_ROW_CYCLES * self.device.tCK_ps / 1000.0
         lone = replace(self, pattern="random", read_fraction=1.0)
-        return lone._point(self.device.request_bytes / gap_ns).latency_ns
+        return lone._point(_line_bytes(self.device) / gap_ns).latency_ns
 
     def _point(self, offered_gb_per_s: float) -> CurvePoint:
         trace, measured = self._traffic(offered_gb_per_s)
@@ -233,7 +238,8 @@ class _Bench:
         device = self.device
         n = self.requests * device.organisation.channels
         rng = np.random.default_rng(self.seed)
-        lines = device.capacity_bytes // device.request_bytes
+        line_bytes = _line_bytes(device)
+        lines = device.capacity_bytes // line_bytes
         is_write = rng.random(n) >= self.read_fraction
         line = rng.integers(lines, size=n)
         measured = ~is_write
@@ -244,10 +250,10 @@ class _Bench:
         if math.isinf(offered_gb_per_s):
             cycle = np.zeros(n, np.int64)
         else:
-            gap_ps = device.request_bytes / offered_gb_per_s * 1000.0
+            gap_ps = line_bytes / offered_gb_per_s * 1000.0
             cycle = (np.cumsum(gaps) * gap_ps / _CLOCK_PS).astype(np.int64)
         name = f"{self.pattern} {self.read_fraction}"
-        return Trace(cycle, is_write, line * device.request_bytes, _CLOCK_PS, name), measured
+        return Trace(cycle, is_write, line * line_bytes, _CLOCK_PS, name), measured
 
     def _walks(
         self, rng: np.random.Generator, is_write: NDArray[np.bool_], lines: int

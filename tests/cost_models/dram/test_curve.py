@@ -1,8 +1,10 @@
 """Bandwidth-latency curves: limits, monotony, files, and published points."""
 
 import csv
+import importlib.util
 import io
 import math
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,7 +23,6 @@ from archgym.cost_models.dram.curve import (
     with_channels,
 )
 from archgym.cost_models.dram.curve_figure import CSV_HEADER, to_csv, to_svg
-from archgym.cost_models.dram.policy import policy_row
 
 DDR4 = load_device("ddr4-3200-8gb-x8")
 
@@ -154,18 +155,19 @@ def test_files(tmp_path, curves):
     assert "2 channels" in written[1].read_text()
 
 
-def test_published_read_only_points_of_ddr5():
+def test_published_points_of_ddr5():
     """Ramulator 2 with 16 channels of DDR5-4800AN in "Cleaning up the Mess" (arXiv 2510.15744).
 
-    The points are those of low load. Above half the load the model is 25 to 73 % slower, see
-    docs/curves.md.
+    The source of the published traffic, of which `benchmarks/ddr5_curve.py` prints more points.
     """
-    device = load_device(Path(__file__).parent / "ddr5-4800an-reads.yaml")
-    bench = module._Bench(
-        device, "ramulator", policy_row("ramulator"), "sequential", 1.0, 8, 40_000, 0
-    )
+    path = Path(__file__).parents[3] / "benchmarks/ddr5_curve.py"
+    spec = importlib.util.spec_from_file_location("ddr5_curve", path)
+    bench = importlib.util.module_from_spec(spec)
+    sys.modules["ddr5_curve"] = bench
+    spec.loader.exec_module(bench)
+    device = bench.channel_of_the_paper()
     assert 16 * device.peak_bandwidth_gb_per_s == pytest.approx(307.7, abs=0.1)
-    assert 16 * bench._point(math.inf).bandwidth_gb_per_s == pytest.approx(281.1, rel=0.01)
-    for gb_per_s, latency_ns in ((35.7, 46.1), (79.5, 51.1), (139.1, 53.4)):
-        point = bench._point(gb_per_s / 16)
-        assert point.latency_ns == pytest.approx(latency_ns, rel=0.15)
+    for pace, gb_per_s, latency_ns in ((10_000, 35.7, 46.1), (11, 139.1, 53.4), (6, 222.9, 55.3)):
+        bandwidth, latency = bench.Generator(device, pace, 1.0, 0).run(150)
+        assert bandwidth == pytest.approx(gb_per_s, rel=0.1)
+        assert latency == pytest.approx(latency_ns, rel=0.1)
