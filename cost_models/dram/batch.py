@@ -34,7 +34,7 @@ def latency_heap(q: IntArray, geometry: IntArray) -> IntArray:
 def latency_cells(q: IntArray, latency: IntArray, sources: IntArray) -> IntArray:
     """`latency`, or room for the latency of every request where sources are told apart."""
     if sources.shape[1] > 0 and latency.size == 0:
-        return np.zeros(q.size // c.REQUEST_CELLS, np.int64)
+        return np.zeros((q.size // c.REQUEST_CELLS, 2), np.int64)
     return latency
 
 

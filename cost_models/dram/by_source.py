@@ -71,22 +71,22 @@ def source_result(sources: IntArray, alone_ns: FloatArray | None, ns: float) -> 
 
 @apart
 def count_by_source(q: IntArray, parts: int, latency: IntArray, out: IntArray) -> None:
-    """Fill `out` (sources, c.SOURCE_OUTPUTS) from the `latency` (requests,) of the requests `q`.
+    """Fill `out` (sources, c.SOURCE_OUTPUTS) from the `latency` (requests, 2) of requests `q`.
 
     A line of `parts` requests counts once, with its last answer.
     """
     out[:, :] = 0
-    for i in range(0, latency.size, parts):
+    for i in range(0, latency.shape[0], parts):
         request = request_at(i)
         if not q[request + c.Q_WRITE]:
             out[q[request + c.Q_SOURCE], c.OS_READS] += 1
-            out[q[request + c.Q_SOURCE], c.OS_LATENCY] += latency[i : i + parts].max()
+            out[q[request + c.Q_SOURCE], c.OS_LATENCY] += latency[i : i + parts, 0].max()
     for source in range(out.shape[0]):
         if out[source, c.OS_READS] == 0:
             continue
         heap = np.zeros(1 + tail_size(out[source, c.OS_READS]), np.int64)
-        for i in range(0, latency.size, parts):
+        for i in range(0, latency.shape[0], parts):
             request = request_at(i)
             if q[request + c.Q_SOURCE] == source and not q[request + c.Q_WRITE]:
-                keep_largest(heap, latency[i : i + parts].max())
+                keep_largest(heap, latency[i : i + parts, 0].max())
         out[source, c.OS_LATENCY_P99] = heap[1]
