@@ -11,6 +11,7 @@ import copy
 import functools
 import importlib
 import importlib.metadata
+import importlib.util
 import pkgutil
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -41,9 +42,13 @@ class Agent(ABC):
         multi_objective: whether the method searches several goals at once
             (`evaluation.objectives`) and not only `evaluation.score`; without it, tasks with a
             Pareto objective are refused.
+        extra: the optional dependencies that the method needs, empty for none.
+        needs: the modules that these bring.
     """
 
     multi_objective: ClassVar[bool] = False
+    extra: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, space: DesignSpace, seed: int | np.random.Generator = 0) -> None:
         self.space = space
@@ -157,7 +162,26 @@ def make_agent(
         ValueError: for an unknown agent or hyperparameter, or a value out of range.
     """
     agent = find_agent(name)
+    check_installed(name, agent)
     return agent(space, seed=seed, **resolve(name, agent, hyperparameters))
+
+
+def check_installed(name: str, agent: type[Agent]) -> None:
+    """Refuses an agent whose extra is not installed, without importing anything of it.
+
+    Args:
+        name: the agent's name.
+        agent: its class.
+
+    Raises:
+        ValueError: naming what is missing, and the command that installs it.
+    """
+    for module in agent.needs:
+        if importlib.util.find_spec(module) is None:
+            raise ValueError(
+                f"agent {name!r}: needs the extra {agent.extra!r} ({module} is missing): "
+                f"pip install 'archgym[{agent.extra}]'"
+            )
 
 
 def check_goals(name: str, agent: type[Agent], objective: Objective, task: str) -> None:

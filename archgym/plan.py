@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from archgym.agent import Agent, check_goals, find_agent
+from archgym.agent import Agent, check_goals, check_installed, find_agent
 from archgym.environment import Environment, find_environment
 from archgym.experiment import AgentEntry, Experiment, ExperimentError, TaskEntry
 from archgym.hyperparameters import Choice, Hyperparameter, Range, declared, resolve
@@ -196,6 +196,7 @@ def _variants(
     preset = _preset(field, entry, reported, problems)
     if agent is None:
         return []
+    problems.tried(field, check_installed, entry.name, agent)
     tuned = preset.hyperparameters if preset else {}
     for key, value in tuned.items():
         problems.tried(f"{field}.preset", resolve, entry.name, agent, {key: value})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archgym.agent import check_goals, find_agent
+from archgym.agent import check_goals, check_installed, find_agent
 from archgym.errors import BudgetExhausted
 from archgym.evaluator import Evaluator
 from archgym.hyperparameters import resolve
@@ -143,6 +143,7 @@ def search(
     """
     method = find_agent(agent)
     settings = resolve(agent, method, hyperparameters)
+    check_installed(agent, method)
     check_goals(agent, method, task.objective, task.name)
     store = None
     if path is not None:
