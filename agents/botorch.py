@@ -270,10 +270,11 @@ class _Improvement:
     def _evaluate(self, rows: IntArray) -> FloatArray:
         import torch
 
+        points = self._agent.tensor(rows)
         with torch.no_grad():
             parts = [
-                self._acquisition(part[:, None]).numpy()
-                for part in self._agent.tensor(rows).split(512)
+                self._acquisition(points[start : start + 512, None]).numpy()
+                for start in range(0, len(points), 512)
             ]
         values = np.concatenate(parts) if parts else np.zeros(0)
         return np.where(self._agent.outside(rows), -np.inf, values)
