@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archgym import commands, model_commands
+from archgym import commands, model_commands, verify_commands
 
 if TYPE_CHECKING:
     from archgym.runner import Outcome
@@ -270,6 +270,8 @@ def validate(
 
 app.command()(commands.tabulate)
 app.command()(commands.landscape)
+app.command()(verify_commands.verify)
+app.command()(verify_commands.submit)
 app.add_typer(model_commands.trace)
 app.command()(model_commands.curve)
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archgym.cost_model import Costs
+from archgym.digest import manifest_digest
 from archgym.space import IntArray
 from archgym.task import Evaluation, Task
 
@@ -189,7 +190,8 @@ class TrialStore:
         """Writes the parquet files, marks the manifest complete, and removes the lines."""
         import polars
 
-        _write_parquet(trials_frame(trials), self.path / "trials.parquet")
+        frame = trials_frame(trials)
+        _write_parquet(frame, self.path / "trials.parquet")
         schema = {
             "first": polars.Int64,
             "count": polars.Int64,
@@ -199,6 +201,7 @@ class TrialStore:
         times = polars.DataFrame(self._batches, schema=schema)
         _write_parquet(times, self.path / "times.parquet")
         self.manifest |= {"status": "complete", "stop_reason": stop_reason, **summary}
+        self.manifest["digest"] = manifest_digest(self.manifest, frame)
         self._write_manifest()
         for name in ("trials.jsonl", "times.jsonl"):
             (self.path / name).unlink(missing_ok=True)

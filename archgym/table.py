@@ -129,8 +129,8 @@ def write_table(table: Table, path: Path, *, compact: bool) -> None:
         path: of the parquet file.
         compact: one row per distinct outcome instead of one per design.
     """
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow
+    import pyarrow.parquet
 
     if compact:
         table = table.compacted()

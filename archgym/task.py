@@ -178,12 +178,16 @@ class Task:
         for name, mask in answer.violations.items():
             violations[name] = spread(mask, False)
         broken = np.logical_or.reduce([broken, *violations.values()])
-        unusable = np.zeros(len(rows), np.bool_)
-        for name in (*self.objective.metrics, *(b.metric for b in self.objective.budgets)):
-            unusable |= ~(np.isfinite(metrics[name]) & (metrics[name] > 0))
-        violations[UNUSABLE] = unusable & ~broken
+        violations[UNUSABLE] = self.unusable(metrics) & ~broken
         breakdown = {name: spread(values, np.nan) for name, values in answer.breakdown.items()}
         return Costs(metrics, violations, breakdown)
+
+    def unusable(self, metrics: Mapping[str, FloatArray]) -> BoolArray:
+        """Returns where a metric that counts is not positive and finite, shape `(n,)`."""
+        names = (*self.objective.metrics, *(b.metric for b in self.objective.budgets))
+        usable = [np.isfinite(metrics[name]) & (metrics[name] > 0) for name in names]
+        unusable: BoolArray = ~np.logical_and.reduce(usable)
+        return unusable
 
     def evaluate(self, designs: npt.ArrayLike) -> Evaluation:
         """Evaluates index rows `(n, d)`, without a budget and without a log.
