@@ -409,7 +409,7 @@ def ramulator_violations(seed, device):
     rng = np.random.default_rng(seed)
     simulator = DramSimulator(device, random_trace(rng, seed), controller="ramulator", threads=1)
     policy = random_policy(rng, "ramulator")
-    return all_violations(
+    found = all_violations(
         device,
         simulator.command_trace(policy),
         refresh=bool(policy["RefreshPolicy"]),
@@ -418,6 +418,13 @@ def ramulator_violations(seed, device):
         # It refreshes its ranks one after another.
         slack_cycles=finishing_cycles(device) * device.organisation.ranks,
     )
+    # With RowAccessCap it repeats that a PRE which waits behind a refresh comes although the bank is
+    # closed by then (see row_cap.py).
+    return [
+        each
+        for each in found
+        if not (policy["RowAccessCap"] and each.name == "tRFC" and each.later.name == "PRE")
+    ]
 
 
 @settings(max_examples=60, deadline=None)
