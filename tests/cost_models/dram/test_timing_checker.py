@@ -418,8 +418,8 @@ def ramulator_violations(seed, device):
         # It refreshes its ranks one after another.
         slack_cycles=finishing_cycles(device) * device.organisation.ranks,
     )
-    # With RowAccessCap it repeats that a PRE which waits behind a refresh comes although the bank is
-    # closed by then (see row_cap.py).
+    # With RowAccessCap it repeats that a PRE which waits behind a refresh comes although the bank
+    # is closed by then (see row_cap.py).
     return [
         each
         for each in found
