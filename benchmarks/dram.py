@@ -89,6 +89,20 @@ def print_designs(traces: list[Trace], device: DramDevice, n: int) -> None:
     print(f"  {'mean':24s} {np.mean(costs):6.2f}")
 
 
+def print_long(device: DramDevice, controller: str) -> None:
+    """Evaluations per second of a trace of a million requests at two thirds of the peak load."""
+    rng = np.random.default_rng(0)
+    n = 1_000_000
+    cycles = np.cumsum(rng.geometric(1 / 6, n))
+    # Runs of eight consecutive lines at random places, as several programs at once make them.
+    line = 8 * np.repeat(rng.integers(0, device.capacity_bytes // 512, n // 8), 8)
+    address = 64 * (line + np.tile(np.arange(8), n // 8))
+    trace = Trace(cycles, rng.random(n) < 0.3, address, name="long")
+    simulator = DramSimulator(device, trace, controller=controller, threads=1)
+    best = seconds(simulator, policy_row(controller)[np.newaxis], 3)
+    print(f"  {'a million requests':24s} {1e-6 * n / best:6.2f}, so often a second")
+
+
 def print_scaling(trace: Trace, device: DramDevice, n: int) -> None:
     """Throughput of two threads over one, in wall-clock time of one batch of random designs."""
     designs = random_designs(n, np.random.default_rng(0))
@@ -117,6 +131,7 @@ def main() -> None:
     traces = reference_traces(options.reference) if options.reference else shipped
     for controller in [options.controller] if options.controller else CONTROLLERS:
         print_throughput(traces, ddr4, controller)
+        print_long(ddr4, controller)
     if options.reference:
         folder = options.reference / "dram" / "traces"
         shipped = [load_trace(path) for path in sorted(folder.glob("*.stl"))]

@@ -38,3 +38,9 @@ def request_at(i: int) -> int:
 def limit_at(index: int) -> int:
     """Index of a shared limit."""
     return index & (c.LIMIT_SPAN - 1)
+
+
+@inlined
+def place_at(k: int) -> int:
+    """Row `k` of the table of banks with requests."""
+    return k & (c.MOST_BANKS - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from archgym.cost_models.dram import dramsys, ramulator
 from archgym.cost_models.dram.by_source import count_by_source
 from archgym.cost_models.dram.jit import compiled, forget_stale_kernels, inlined
 from archgym.cost_models.dram.policy import IntArray
-from archgym.cost_models.dram.quantile import tail_size
+from archgym.cost_models.dram.quantile import clear, percentile, tail_of
 
 forget_stale_kernels(Path(__file__).parent)
 
@@ -21,13 +22,13 @@ _ramulator = ramulator.simulate
 
 
 @inlined
-def latency_heap(q: IntArray, geometry: IntArray) -> IntArray:
-    """An empty heap for the largest latencies of the reads among requests `q`."""
+def latency_tail(q: IntArray, geometry: IntArray) -> IntArray:
+    """Memory for the largest latencies of the reads among requests `q`."""
     reads = 0
     for i in range(c.Q_WRITE, q.size, c.REQUEST_CELLS):
         reads += 1 - q[i]
     reads //= geometry[c.G_PARTS]
-    return np.zeros(1 + (tail_size(reads) if reads > 0 else 0), np.int64)
+    return tail_of(reads)
 
 
 @inlined
@@ -48,6 +49,52 @@ def add_channel(totals: IntArray, out: IntArray) -> None:
     totals[c.O_CYCLES] = cycles
 
 
+@inlined
+def run_designs(
+    kernel: Callable[..., None],
+    q: IntArray,
+    starts: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policies: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    outputs: IntArray,
+    sources: IntArray,
+) -> None:
+    """Run designs `policies` one after another with `kernel` and fill `outputs` (n, c.OUTPUTS).
+
+    Requests `starts[k]` to `starts[k + 1]` of `q` are those of channel k. `latency` is `(0, 2)`
+    or `(requests, 2)`, `commands` is empty or `(commands, 5)`; both hold what the last design did.
+    `sources` (n, sources, c.SOURCE_OUTPUTS), without sources where that is not wanted.
+    """
+    tail = latency_tail(q, geometry)
+    out = np.zeros(c.OUTPUTS, np.int64)
+    latency = latency_cells(q, latency, sources)
+    for d in range(policies.shape[0]):
+        clear(tail)
+        outputs[d, :] = 0
+        for k in range(starts.size - 1):
+            a = starts[k]
+            b = starts[k + 1]
+            kernel(
+                q[a * c.REQUEST_CELLS : b * c.REQUEST_CELLS],
+                most_reads,
+                geometry,
+                tm,
+                policies[d],
+                tail,
+                latency[a:b],
+                commands,
+                out,
+            )
+            add_channel(outputs[d], out)
+        outputs[d, c.O_LATENCY_P99] = percentile(tail)
+        if sources.shape[1] > 0:
+            count_by_source(q, geometry[c.G_PARTS], latency, sources[d])
+
+
 @compiled
 def dramsys_batch(
     q: IntArray,
@@ -61,37 +108,10 @@ def dramsys_batch(
     outputs: IntArray,
     sources: IntArray,
 ) -> None:
-    """Run designs `policies` (n, 10) one after another and fill `outputs` (n, c.OUTPUTS).
-
-    Requests `starts[k]` to `starts[k + 1]` of `q` are those of channel k. `latency` is `(0, 2)`
-    or `(requests, 2)`, `commands` is empty or `(commands, 5)`; both hold what the last design did.
-    `sources` (n, sources, c.SOURCE_OUTPUTS), without sources where that is not wanted.
-    """
-    heap = latency_heap(q, geometry)
-    out = np.zeros(c.OUTPUTS, np.int64)
-    latency = latency_cells(q, latency, sources)
-    for d in range(policies.shape[0]):
-        heap[0] = 0
-        outputs[d, :] = 0
-        for k in range(starts.size - 1):
-            a = starts[k]
-            b = starts[k + 1]
-            _dramsys(
-                q[a * c.REQUEST_CELLS : b * c.REQUEST_CELLS],
-                most_reads,
-                geometry,
-                tm,
-                policies[d],
-                heap,
-                latency[a:b],
-                commands,
-                out,
-            )
-            add_channel(outputs[d], out)
-        if heap.size > 1:
-            outputs[d, c.O_LATENCY_P99] = heap[1]
-        if sources.shape[1] > 0:
-            count_by_source(q, geometry[c.G_PARTS], latency, sources[d])
+    """Run designs (n, 10) of the `dramsys` controller, see `run_designs`."""
+    run_designs(
+        _dramsys, q, starts, most_reads, geometry, tm, policies, latency, commands, outputs, sources
+    )
 
 
 @compiled
@@ -107,32 +127,10 @@ def modern_batch(
     outputs: IntArray,
     sources: IntArray,
 ) -> None:
-    """Like `dramsys_batch`, for designs (n, c.POLICIES) of the `modern` controller."""
-    heap = latency_heap(q, geometry)
-    out = np.zeros(c.OUTPUTS, np.int64)
-    latency = latency_cells(q, latency, sources)
-    for d in range(policies.shape[0]):
-        heap[0] = 0
-        outputs[d, :] = 0
-        for k in range(starts.size - 1):
-            a = starts[k]
-            b = starts[k + 1]
-            _modern(
-                q[a * c.REQUEST_CELLS : b * c.REQUEST_CELLS],
-                most_reads,
-                geometry,
-                tm,
-                policies[d],
-                heap,
-                latency[a:b],
-                commands,
-                out,
-            )
-            add_channel(outputs[d], out)
-        if heap.size > 1:
-            outputs[d, c.O_LATENCY_P99] = heap[1]
-        if sources.shape[1] > 0:
-            count_by_source(q, geometry[c.G_PARTS], latency, sources[d])
+    """Run designs (n, c.POLICIES) of the `modern` controller, see `run_designs`."""
+    run_designs(
+        _modern, q, starts, most_reads, geometry, tm, policies, latency, commands, outputs, sources
+    )
 
 
 @compiled
@@ -148,29 +146,17 @@ def ramulator_batch(
     outputs: IntArray,
     sources: IntArray,
 ) -> None:
-    """Like `dramsys_batch`, for designs (n, 6) of the `ramulator` controller."""
-    heap = latency_heap(q, geometry)
-    out = np.zeros(c.OUTPUTS, np.int64)
-    latency = latency_cells(q, latency, sources)
-    for d in range(policies.shape[0]):
-        heap[0] = 0
-        outputs[d, :] = 0
-        for k in range(starts.size - 1):
-            a = starts[k]
-            b = starts[k + 1]
-            _ramulator(
-                q[a * c.REQUEST_CELLS : b * c.REQUEST_CELLS],
-                most_reads,
-                geometry,
-                tm,
-                policies[d],
-                heap,
-                latency[a:b],
-                commands,
-                out,
-            )
-            add_channel(outputs[d], out)
-        if heap.size > 1:
-            outputs[d, c.O_LATENCY_P99] = heap[1]
-        if sources.shape[1] > 0:
-            count_by_source(q, geometry[c.G_PARTS], latency, sources[d])
+    """Run designs (n, c.RAMULATOR_POLICIES) of the `ramulator` controller, see `run_designs`."""
+    run_designs(
+        _ramulator,
+        q,
+        starts,
+        most_reads,
+        geometry,
+        tm,
+        policies,
+        latency,
+        commands,
+        outputs,
+        sources,
+    )

@@ -20,7 +20,7 @@ from archgym.cost_models.dram.addresses import request_at
 from archgym.cost_models.dram.jit import apart
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.power import FloatArray
-from archgym.cost_models.dram.quantile import keep_largest, tail_size
+from archgym.cost_models.dram.quantile import clear, keep_largest, percentile, tail_of
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,10 @@ def count_by_source(q: IntArray, parts: int, latency: IntArray, out: IntArray) -
     for source in range(out.shape[0]):
         if out[source, c.OS_READS] == 0:
             continue
-        heap = np.zeros(1 + tail_size(out[source, c.OS_READS]), np.int64)
+        tail = tail_of(out[source, c.OS_READS])
+        clear(tail)
         for i in range(0, latency.shape[0], parts):
             request = request_at(i)
             if q[request + c.Q_SOURCE] == source and not q[request + c.Q_WRITE]:
-                keep_largest(heap, latency[i : i + parts, 0].max())
-        out[source, c.OS_LATENCY_P99] = heap[1]
+                keep_largest(tail, latency[i : i + parts, 0].max())
+        out[source, c.OS_LATENCY_P99] = percentile(tail)

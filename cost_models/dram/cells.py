@@ -62,10 +62,9 @@ X_SENDING: Final = 14  # X_ARRIVES is still to be found
 X_TAKEN: Final = 15  # when the arbiter took the last one
 X_STORED: Final = 16  # when the controller stored the last one
 X_BUS: Final = 17  # first cycle with a free command bus; where there are two, the row bus
-X_RESCAN: Final = 18  # the next command is still to be found
+X_RESCAN: Final = 18  # the next command is still to be found (`ramulator`)
 X_BEST: Final = 19  # bank of the next command; -2 - r: refresh of rank r; -1: none
 X_BEST_AT: Final = 20  # its cycle
-X_BEST_REQUEST: Final = 21  # the request it serves
 X_LOOK: Final = 22  # first cycle at which a refresh manager looks
 X_TRIGGER: Final = 23  # first such cycle in the future
 X_BLOCKED: Final = 24  # ranks whose banks are held back
@@ -217,10 +216,24 @@ R_REFRESH_AT: Final = RANK_BASE + 31  # cycle of the partial refresh that it wan
 SHARED_BASE: Final = RANK_BASE + MOST_RANKS * RANK_CELLS
 LIMIT_SPAN: Final = 2048  # a power of two above every index of a shared limit
 
-# Unordered lists of banks: with requests (`ramulator`: with reads), with writes, with a request
-# in the active buffer (`modern`: with an open row and no request). The rank of each bank, the hits
-# that overtook its oldest request, and the cycle of its last access.
-ACTIVE_BASE: Final = SHARED_BASE + MOST_GROUPS * CLASSES
+# The banks with requests, unordered. Three columns of one table, so that a search of them reads
+# consecutive cells: what the bank wants to serve (trace index of the request, or its priority in a
+# batch, and in the low bits the bank), the first cycle that the bank's own timing allows (INF when
+# it wants nothing), and the index of the shared limit that its command obeys.
+BANK_BITS: Final = 10
+REQUEST_BITS: Final = 28  # above them 8 for the priority in a batch
+MOST_REQUESTS: Final = 1 << REQUEST_BITS
+ORDER_BITS: Final = BANK_BITS + REQUEST_BITS + 8
+FAR: Final = (1 << (63 - ORDER_BITS)) - 1  # further in the future no command lies
+COLUMN: Final = MOST_BANKS + 8  # no multiple of 4 KiB: such cells get into each other's way
+W_ORDER: Final = SHARED_BASE + MOST_GROUPS * CLASSES
+W_EARLIEST: Final = W_ORDER + COLUMN
+W_LIMIT: Final = W_EARLIEST + COLUMN
+
+# Unordered lists of banks of `ramulator`: with reads, with writes, with a request in the active
+# buffer (`modern`: with an open row and no request). The rank of each bank, the hits that overtook
+# its oldest request, and the cycle of its last access.
+ACTIVE_BASE: Final = W_LIMIT + COLUMN
 WRITING_BASE: Final = ACTIVE_BASE + MOST_BANKS
 OPENED_BASE: Final = WRITING_BASE + MOST_BANKS
 IDLE_BASE: Final = OPENED_BASE
@@ -252,15 +265,11 @@ B_HITS: Final = BANK_BASE + 8  # queued requests for the open row
 B_FIRST: Final = BANK_BASE + 9  # slot of the oldest of them, -1 when none
 B_SLOT: Final = BANK_BASE + 10  # slot of the request the bank works on
 B_COMMAND: Final = BANK_BASE + 11  # the command it wants
-B_EARLIEST: Final = (
-    BANK_BASE + 12
-)  # first cycle its own timing allows that, INF when it wants nothing
-B_REQUEST: Final = BANK_BASE + 13  # trace index of that request, or its priority in a batch
-B_LIMIT: Final = BANK_BASE + 14  # index of the shared limit that the command obeys
-B_GROUP: Final = BANK_BASE + 15  # index of the first shared limit of its bank group
+B_PLACE: Final = BANK_BASE + 12  # its row in the table of banks with requests
+B_GROUP: Final = BANK_BASE + 13  # index of the first shared limit of its bank group
 B_ACCESSES: Final = B_COMMAND  # of `ramulator`: accesses to the open row
-B_QUEUED: Final = B_LIMIT  # a PRE for it is in the queue
-B_BEHIND: Final = B_REQUEST  # refreshes that had come before that PRE
+B_QUEUED: Final = BANK_BASE + 14  # a PRE for it is in the queue
+B_BEHIND: Final = BANK_BASE + 15  # refreshes that had come before that PRE
 
 # Slots, in an array of their own: one per request in the controller's buffers.
 SLOT_CELLS: Final = 8

@@ -13,7 +13,14 @@ from __future__ import annotations
 import numpy as np
 
 from archgym.cost_models.dram import cells as c
-from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at, request_at, slot_at
+from archgym.cost_models.dram.addresses import (
+    bank_at,
+    limit_at,
+    place_at,
+    rank_at,
+    request_at,
+    slot_at,
+)
 from archgym.cost_models.dram.bank_timing import (
     after_activate,
     after_precharge,
@@ -25,7 +32,7 @@ from archgym.cost_models.dram.bank_timing import (
     occupy,
     part_precharges,
 )
-from archgym.cost_models.dram.jit import compiled, inlined
+from archgym.cost_models.dram.jit import apart, compiled, inlined
 from archgym.cost_models.dram.machine import (
     build,
     classify,
@@ -65,6 +72,15 @@ from archgym.cost_models.dram.responses import (
     with_room,
 )
 from archgym.cost_models.dram.source_batches import ends_batch, tag, with_tags
+from archgym.cost_models.dram.waiting import (
+    NOTHING,
+    bank_of,
+    cycle_of,
+    enter,
+    first,
+    leave,
+    rank_of_command,
+)
 
 
 @inlined
@@ -133,25 +149,18 @@ def account(m: IntArray, out: IntArray, t: int, more: bool) -> None:
         at = m[c.Z_HELD_AT]
     if best >= 0:
         p = bank_at(best)
+        k = place_at(m[p + c.B_PLACE])
         if more and m[rank_at(m[c.RANK_OF + best]) + c.R_AWAKE] >= at:
             reason = c.STALL_WAKE
         elif more and m[c.Z_PARTIAL] and refreshing(m, best, at):
             reason = c.STALL_REFRESH
-        elif m[limit_at(m[p + c.B_LIMIT])] <= m[p + c.B_EARLIEST]:
+        elif m[limit_at(m[k + c.W_LIMIT])] <= m[k + c.W_EARLIEST]:
             reason = c.STALL_BANK
         elif m[p + c.B_COMMAND] != c.ACT:
             reason = c.STALL_DATA_BUS
         elif m[rank_at(m[c.RANK_OF + best]) + c.R_REFRESH_END] < at:
             reason = c.STALL_ACTIVATION
     out[c.O_STALL + reason] += cycles
-
-
-@inlined
-def bus_of(m: IntArray, p: int) -> int:
-    """First cycle at which the command bus is free for what the bank with cells at `p` wants."""
-    command = m[p + c.B_COMMAND] & (c.CLASSES - 1)
-    column = command == c.RD or command == c.WR
-    return int(m[c.X_COLUMN_BUS] if column else m[c.X_BUS])
 
 
 @inlined
@@ -172,8 +181,7 @@ def accept(
     write = q[request_at(i) + c.Q_WRITE]
     p = bank_at(b)
     if m[p + c.B_COUNT] == 0:
-        m[c.ACTIVE_BASE + m[c.X_ACTIVE]] = b
-        m[c.X_ACTIVE] += 1
+        enter(m, b)
         if more and m[c.Z_TIMEOUT] > 0 and m[p + c.B_ROW] >= 0:
             drop(m, c.IDLE_BASE, c.Z_IDLE, b)
     if more and m[c.Z_DOWN] > 0 and unwanted(m, rank_at(m[c.RANK_OF + b])):
@@ -194,17 +202,6 @@ def accept(
     choose(m, slot, b, more)
     if more and m[c.Z_DRAINS]:
         set_direction(m, slot)
-    if more and m[c.X_BEST] <= c.TIMED:
-        m[c.X_RESCAN] = 1
-    if m[c.X_RESCAN] or m[c.X_BEST] == b or m[c.X_BLOCKED]:
-        m[c.X_RESCAN] = 1
-        return
-    at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), max(bus_of(m, p), t))
-    older = m[p + c.B_REQUEST] < m[c.X_BEST_REQUEST]
-    if at < m[c.X_BEST_AT] or (at == m[c.X_BEST_AT] and older):
-        m[c.X_BEST] = b
-        m[c.X_BEST_AT] = at
-        m[c.X_BEST_REQUEST] = m[p + c.B_REQUEST]
 
 
 @inlined
@@ -247,7 +244,6 @@ def look_at_refreshes(m: IntArray, commands: IntArray, out: IntArray, t: int, mo
                 look_at_sets(m, r, t)
             else:
                 look(m, r, t, m[c.T_REFI], m[c.X_MOST_POSTPONED], more)
-            m[c.X_RESCAN] = 1
             if unused and m[q + c.R_COMMAND]:
                 wake(m, commands, out, r, t)
             if m[q + c.R_BLOCKED] > was:
@@ -264,9 +260,6 @@ def look_at_refreshes(m: IntArray, commands: IntArray, out: IntArray, t: int, mo
 @inlined
 def find_refresh(m: IntArray, floor: int, more: bool) -> None:
     """Find the first command that a refresh manager wants, not before `floor`."""
-    m[c.X_BEST] = -1
-    m[c.X_BEST_AT] = c.INF
-    m[c.X_BEST_REQUEST] = c.INF
     for r in range(m[c.X_RANKS]):
         q = rank_at(r)
         if m[q + c.R_COMMAND]:
@@ -278,44 +271,42 @@ def find_refresh(m: IntArray, floor: int, more: bool) -> None:
             if at < m[c.X_BEST_AT]:
                 m[c.X_BEST_AT] = at
                 m[c.X_BEST] = -2 - r
-                m[c.X_BEST_REQUEST] = -1
+
+
+@apart
+def first_unblocked(m: IntArray, t: int) -> int:
+    """Like `first` while refreshes hold banks back.
+
+    A command that is ready in the cycle that blocks its bank still goes out.
+    """
+    best = NOTHING
+    for k in range(m[c.X_ACTIVE]):
+        b = bank_of(m, k)
+        at = cycle_of(m, k, t)
+        if (
+            m[rank_at(m[c.RANK_OF + b]) + c.R_BLOCKED] == 0
+            or at <= m[c.X_BLOCKED_AT]
+            or (m[c.Z_PARTIAL] and not held_back(m, b, at))
+        ):
+            best = min(best, rank_of_command(m, k, t))
+    return best
 
 
 @inlined
 def find_command(m: IntArray, t: int, more: bool) -> None:
     """Find the next command: earliest first, oldest request among equals, refresh before all."""
     floor = max(m[c.X_BUS], t)
-    m[c.X_RESCAN] = 0
-    best = -1
-    best_at = c.INF
-    best_request = c.INF
+    m[c.X_BEST] = -1
+    m[c.X_BEST_AT] = c.INF
     if t >= m[c.X_LOOK]:
         find_refresh(m, floor, more)
-        best = m[c.X_BEST]
-        best_at = m[c.X_BEST_AT]
-        best_request = m[c.X_BEST_REQUEST]
-    blocked = m[c.X_BLOCKED] > 0
-    for k in range(c.ACTIVE_BASE, c.ACTIVE_BASE + m[c.X_ACTIVE]):
-        b = m[k]
-        p = bank_at(b)
-        at = max(max(m[p + c.B_EARLIEST], m[limit_at(m[p + c.B_LIMIT])]), max(bus_of(m, p), t))
-        if at < best_at or (at == best_at and m[p + c.B_REQUEST] < best_request):
-            # A command that is ready in the cycle that blocks its bank still goes out.
-            if (
-                blocked
-                and at > m[c.X_BLOCKED_AT]
-                and m[rank_at(m[c.RANK_OF + b]) + c.R_BLOCKED]
-                and not (more and m[c.Z_PARTIAL] and not held_back(m, b, at))
-            ):
-                continue
-            best_at = at
-            best = b
-            best_request = m[p + c.B_REQUEST]
-    if best_at > t:
+    order = first_unblocked(m, t) if m[c.X_BLOCKED] > 0 else first(m, t)
+    cycles = order >> c.ORDER_BITS
+    if cycles < c.FAR and t + cycles < m[c.X_BEST_AT]:
+        m[c.X_BEST] = order & (c.MOST_BANKS - 1)
+        m[c.X_BEST_AT] = t + cycles
+    if m[c.X_BEST_AT] > t:
         m[c.X_BLOCKED_AT] = c.NEVER
-    m[c.X_BEST] = best
-    m[c.X_BEST_AT] = best_at
-    m[c.X_BEST_REQUEST] = best_request
     if more and m[c.Z_IDLE] > 0:
         find_timed_out(m, floor)
 
@@ -381,7 +372,7 @@ def access(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int, more: boo
     m[c.X_SERVED] += 1
     m[q + c.R_QUEUED] -= 1
     if m[p + c.B_COUNT] == 0:
-        drop(m, c.ACTIVE_BASE, c.X_ACTIVE, b)
+        leave(m, b)
     if more and m[c.Z_TIMEOUT] > 0:
         m[c.USED + b] = t
         if m[p + c.B_COUNT] == 0:
@@ -422,7 +413,7 @@ def run(
     geometry: IntArray,
     tm: IntArray,
     policy: IntArray,
-    heap: IntArray,
+    tail: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
@@ -456,8 +447,7 @@ def run(
         refresh_first = False
         if t >= m[c.X_LOOK]:
             look_at_refreshes(m, commands, out, t, more)
-        if m[c.X_RESCAN]:
-            find_command(m, t, more)
+        find_command(m, t, more)
         now = min(m[c.X_BEST_AT], m[c.X_TRIGGER])
         if m[c.X_SERVED] == n and now >= out[c.O_CYCLES]:
             break
@@ -470,7 +460,6 @@ def run(
         if refresh_first:
             continue
         account(m, out, t, more)
-        m[c.X_RESCAN] = 1
         b = m[c.X_BEST]
         if b < 0:
             occupy(m, out, c.PRE, t)
@@ -495,9 +484,9 @@ def run(
         ready = access(m, slot, out, b, t, more)
         choose(m, slot, b, more)
         if m[c.X_IN_ORDER]:
-            answer_in_order(m, q, returns, lines, heap, latency, out, window, i, accepted, ready)
+            answer_in_order(m, q, returns, lines, tail, latency, out, window, i, accepted, ready)
         else:
-            answer(m, q, returns, lines, heap, latency, out, i, accepted, ready)
+            answer(m, q, returns, lines, tail, latency, out, i, accepted, ready)
     close_books(m, out)
     if more and m[c.Z_DOWN] > 0:
         close_states(m, commands, out)
@@ -510,13 +499,13 @@ def simulate(
     geometry: IntArray,
     tm: IntArray,
     policy: IntArray,
-    heap: IntArray,
+    tail: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
 ) -> None:
     """Run a `dramsys` design, see `run`."""
-    run(q, most_reads, geometry, tm, policy, heap, latency, commands, out, False)
+    run(q, most_reads, geometry, tm, policy, tail, latency, commands, out, False)
 
 
 @compiled
@@ -526,10 +515,10 @@ def simulate_modern(
     geometry: IntArray,
     tm: IntArray,
     policy: IntArray,
-    heap: IntArray,
+    tail: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
 ) -> None:
     """Run a `modern` design, see `run`."""
-    run(q, most_reads, geometry, tm, policy, heap, latency, commands, out, True)
+    run(q, most_reads, geometry, tm, policy, tail, latency, commands, out, True)

@@ -43,7 +43,6 @@ def build(geometry: IntArray, tm: IntArray, lists: int) -> IntArray:
         m[p + c.B_TAIL] = -1
         m[p + c.B_FIRST] = -1
         m[p + c.B_SLOT] = -1
-        m[p + c.B_EARLIEST] = c.INF
         m[p + c.B_GROUP] = c.SHARED_BASE + b // geometry[c.G_BANKS] * c.CLASSES
     for b in range(banks):
         m[c.RANK_OF + b] = b // per_rank

@@ -62,7 +62,6 @@ def set_direction(m: IntArray, slot: IntArray) -> None:
         turn = writes > 0 and (reads == 0 or 100 * writes >= m[c.Z_HIGH])
     if turn:
         m[c.Z_WRITE_MODE] = 1 - m[c.Z_WRITE_MODE]
-        m[c.X_RESCAN] = 1
         choose_all(m, slot, True)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from archgym.cost_models.dram import cells as c
-from archgym.cost_models.dram.addresses import bank_at, slot_at
+from archgym.cost_models.dram.addresses import bank_at, place_at, slot_at
 from archgym.cost_models.dram.jit import apart, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.source_batches import first_of_batch, priority
+from archgym.cost_models.dram.waiting import bank_of
 
 
 @inlined
@@ -171,8 +172,8 @@ def choose(m: IntArray, slot: IntArray, b: int, more: bool) -> None:
     """
     p = bank_at(b)
     if m[p + c.B_COUNT] == 0:
-        m[p + c.B_EARLIEST] = c.INF
         return
+    k = place_at(m[p + c.B_PLACE])
     s = m[p + c.B_HEAD]
     row = m[p + c.B_ROW]
     scheduler = m[c.X_SCHEDULER]
@@ -180,14 +181,14 @@ def choose(m: IntArray, slot: IntArray, b: int, more: bool) -> None:
     if more and scheduler == c.SCHED_BATCH and not m[c.Z_WRITE_MODE]:
         s = first_of_batch(m, slot, b)
         if s < 0:
-            m[p + c.B_EARLIEST] = c.INF
+            m[k + c.W_EARLIEST] = c.INF
             return
         key = priority(m, slot, s, row)
         s = first_of_place(m, slot, b, s)
     elif more and m[c.Z_DRAINS]:
         s = drained(m, slot, b)
         if s < 0:
-            m[p + c.B_EARLIEST] = c.INF
+            m[k + c.W_EARLIEST] = c.INF
             return
     elif (
         row >= 0
@@ -215,14 +216,15 @@ def choose(m: IntArray, slot: IntArray, b: int, more: bool) -> None:
             if not write:
                 earliest = max(earliest, m[p + c.B_NEXT_RDA])
     m[p + c.B_SLOT] = s
-    m[p + c.B_REQUEST] = key if more and key >= 0 else slot[slot_at(s) + c.S_REQUEST]
     m[p + c.B_COMMAND] = command
-    m[p + c.B_EARLIEST] = earliest
-    m[p + c.B_LIMIT] = m[p + c.B_GROUP] + (command & 3)
+    age = key if more and key >= 0 else slot[slot_at(s) + c.S_REQUEST]
+    m[k + c.W_ORDER] = (age << c.BANK_BITS) | b
+    m[k + c.W_EARLIEST] = earliest
+    m[k + c.W_LIMIT] = m[p + c.B_GROUP] + (command & 3)
 
 
 @inlined
 def choose_all(m: IntArray, slot: IntArray, more: bool) -> None:
     """Let every bank with requests choose again."""
-    for k in range(c.ACTIVE_BASE, c.ACTIVE_BASE + m[c.X_ACTIVE]):
-        choose(m, slot, m[k], more)
+    for k in range(m[c.X_ACTIVE]):
+        choose(m, slot, bank_of(m, k), more)

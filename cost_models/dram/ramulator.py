@@ -122,7 +122,7 @@ def send(
     q: IntArray,
     returns: IntArray,
     lines: IntArray,
-    heap: IntArray,
+    tail: IntArray,
     latency: IntArray,
     out: IntArray,
     clock: int,
@@ -142,7 +142,7 @@ def send(
         else:
             out[c.O_FORWARDED] += 1
             ready = max(m[c.X_LAST_ANSWER], clock + 1)
-            answer(m, q, returns, lines, heap, latency, out, i, clock, ready)
+            answer(m, q, returns, lines, tail, latency, out, i, clock, ready)
     elif not store(m, slot, q, i, clock):
         return False
     m[c.X_ACCEPTED] = i + 1
@@ -446,7 +446,7 @@ def simulate(
     geometry: IntArray,
     tm: IntArray,
     policy: IntArray,
-    heap: IntArray,
+    tail: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
@@ -466,7 +466,7 @@ def simulate(
         arrives = m[c.X_ARRIVES] + 1
         if arrives <= t:
             arrives = c.INF
-            if send(m, slot, q, returns, lines, heap, latency, out, t - 1):
+            if send(m, slot, q, returns, lines, tail, latency, out, t - 1):
                 find_arrival(m, q, returns)
                 arrives = m[c.X_ARRIVES] + 1
         if t >= m[c.X_TRIGGER]:
@@ -509,7 +509,7 @@ def simulate(
         access(m, slot, out, b, s, t)
         if command == c.RD:
             ready = max(m[c.X_LAST_ANSWER], t + m[c.T_CL] + m[c.T_BURST])
-            answer(m, q, returns, lines, heap, latency, out, i, accepted, ready)
+            answer(m, q, returns, lines, tail, latency, out, i, accepted, ready)
         else:
             out[c.O_CYCLES] = max(out[c.O_CYCLES], t)
             if latency.size > 0:

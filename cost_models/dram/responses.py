@@ -30,7 +30,8 @@ def lines_of(m: IntArray, q: IntArray) -> IntArray:
 @inlined
 def reads_before(m: IntArray) -> int:
     """Reads of the trace, whole lines, accepted before the next request."""
-    return int(m[c.X_READS] // m[c.X_PARTS])
+    parts = m[c.X_PARTS]
+    return int(m[c.X_READS] if parts == 1 else m[c.X_READS] // parts)
 
 
 @inlined
@@ -39,7 +40,7 @@ def answer(
     q: IntArray,
     returns: IntArray,
     lines: IntArray,
-    heap: IntArray,
+    tail: IntArray,
     latency: IntArray,
     out: IntArray,
     i: int,
@@ -50,8 +51,9 @@ def answer(
 
     `returns` is `(2, a power of two)`: rings of the cycles of the last answers, and of those to
     reads. `lines` counts the parts answered of each line, where a line takes several requests: a
-    read counts once, with its last part. `heap` keeps the largest read latencies. `latency` holds
-    what each request waited until its answer, and until it was accepted; empty where not wanted.
+    read counts once, with its last part. `tail` keeps the largest read latencies, see `quantile`.
+    `latency` holds what each request waited until its answer, and until it was accepted; empty where
+    not wanted.
     """
     mask = returns.shape[1] - 1
     returns[0, m[c.X_ANSWERED] & mask] = cycle
@@ -73,7 +75,7 @@ def answer(
         out[c.O_READS] += 1
         out[c.O_LATENCY] += waited
         out[c.O_LATENCY_ACCEPTED] += cycle - accepted
-        keep_largest(heap, waited)
+        keep_largest(tail, waited)
 
 
 @inlined
@@ -82,7 +84,7 @@ def answer_in_order(
     q: IntArray,
     returns: IntArray,
     lines: IntArray,
-    heap: IntArray,
+    tail: IntArray,
     latency: IntArray,
     out: IntArray,
     window: IntArray,
@@ -102,7 +104,7 @@ def answer_in_order(
     while window[2 * (head & mask)] >= 0:
         ready = max(window[2 * (head & mask)], m[c.X_LAST_ANSWER] + 1)
         since = window[2 * (head & mask) + 1]
-        answer(m, q, returns, lines, heap, latency, out, head, since, ready)
+        answer(m, q, returns, lines, tail, latency, out, head, since, ready)
         window[2 * (head & mask)] = -1
         head += 1
     m[c.X_NEXT_ANSWER] = head

@@ -227,6 +227,11 @@ class DramSimulator:
         bank = (place.rank * o.bank_groups + place.bankgroup) * o.banks_per_group + place.bank
         counts = np.bincount(place.channel, minlength=o.channels)
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        if place.row.size > c.MOST_REQUESTS:
+            raise ValueError(
+                f"trace {trace.name} has {place.row.size} requests, must have at most "
+                f"{c.MOST_REQUESTS}"
+            )
         requests = np.zeros((place.row.size, c.REQUEST_CELLS), np.int64)
         requests[:, c.Q_ARRIVAL] = np.repeat(_arrival_cycles(trace, device), parts)
         requests[:, c.Q_HOME] = bank

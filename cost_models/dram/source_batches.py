@@ -15,11 +15,12 @@ from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, request_at, slot_at
 from archgym.cost_models.dram.jit import apart, inlined
 from archgym.cost_models.dram.policy import IntArray
+from archgym.cost_models.dram.waiting import bank_of
 
 # A request's priority, least first: two bits and a rank above its place in the trace.
-_UNMARKED = 1 << 55
-_NO_HIT = 1 << 54
-_RANK_SHIFT = 48
+_RANK_SHIFT = c.REQUEST_BITS
+_NO_HIT = 1 << (_RANK_SHIFT + 6)
+_UNMARKED = 1 << (_RANK_SHIFT + 7)
 
 
 @apart
@@ -63,10 +64,10 @@ def form_batch(m: IntArray, slot: IntArray) -> None:
     for source in range(sources):
         m[c.BATCH_MOST + source] = 0
         m[c.BATCH_TOTAL + source] = 0
-    for k in range(c.ACTIVE_BASE, c.ACTIVE_BASE + m[c.X_ACTIVE]):
+    for k in range(m[c.X_ACTIVE]):
         for source in range(sources):
             m[c.BATCH_COUNT + source] = 0
-        s = m[bank_at(m[k]) + c.B_HEAD]
+        s = m[bank_at(bank_of(m, k)) + c.B_HEAD]
         while s >= 0:
             source = slot[m[c.Z_TAGS] + s]
             drained = m[c.Z_DRAINS] and slot[slot_at(s) + c.S_WRITE]

@@ -21,6 +21,10 @@ SAME_AS: Final = {"tRCDWR": "tRCD", "tCCD_L_WR": "tCCD_L", "tRPab": "tRP"}
 
 _OWN: Final = {"tDQSCK": 0, "tPPD": 1}
 
+# The search for the next command tells cycles apart up to c.FAR ahead; a command waits for the sum
+# of a few constraints.
+_MOST_CYCLES: Final = c.FAR // 8
+
 
 @dataclass(frozen=True)
 class DramTiming:
@@ -115,6 +119,10 @@ def impossible(t: DramTiming, commands: DramCommands, burst: int) -> str | None:
     for name, value, rule, least in _least(t, commands, burst):
         if value < least:
             return f"{name} is {value}, must be at least {rule} = {least}"
+    for each in fields(t):
+        own = getattr(t, each.name)
+        if own is not None and own > _MOST_CYCLES and each.name != "tREFI":
+            return f"timing.{each.name} is {own}, must be at most {_MOST_CYCLES}"
     for name, value, rule, most in (
         ("ACT", commands.ACT, "timing.tRRD_S", t.tRRD_S),
         ("RD", commands.RD, "timing.tCCD_S", t.tCCD_S),

@@ -246,6 +246,7 @@ def test_a_line_lies_in_one_channel() -> None:
         ({}, {"tCCD_L_WR": 3}, r"timing.tCCD_L_WR is 3, must be at least tCCD_S = 4"),
         ({}, {"tRPab": 15}, r"timing.tRPab is 15, must be at least tRP = 16"),
         ({}, {"tDQSCK": 9}, r"timing.tRTW is 10, must be at least tCL \+ tDQSCK \+ burst - tCWL"),
+        ({}, {"tXSDLL": 16384}, r"timing.tXSDLL is 16384, must be at most 16383"),
         ({}, {"tPPD": 0}, r"timing.tPPD is 0, must be an integer of at least 1"),
         ({"ACT": 5}, {}, r"commands.ACT is 5, must be at most timing.tRRD_S = 4"),
         ({"RD": 5}, {}, r"commands.RD is 5, must be at most timing.tCCD_S = 4"),
