@@ -52,8 +52,8 @@ def answer(
     `returns` is `(2, a power of two)`: rings of the cycles of the last answers, and of those to
     reads. `lines` counts the parts answered of each line, where a line takes several requests: a
     read counts once, with its last part. `tail` keeps the largest read latencies, see `quantile`.
-    `latency` holds what each request waited until its answer, and until it was accepted; empty where
-    not wanted.
+    `latency` holds what each request waited until its answer, and until it was accepted; empty
+    where not wanted.
     """
     mask = returns.shape[1] - 1
     returns[0, m[c.X_ANSWERED] & mask] = cycle
