@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _BLOCK = tarfile.BLOCKSIZE
-_NAME = re.compile(r"[A-Za-z0-9=+_-][A-Za-z0-9._=+-]*(/[A-Za-z0-9=+_-][A-Za-z0-9._=+-]*){0,5}")
+_PART = r"[A-Za-z0-9=+_-][A-Za-z0-9._=+-]{0,149}"
+_NAME = re.compile(rf"{_PART}(/{_PART}){{0,5}}")
 _MAX_NAME = 400
 
 

@@ -140,6 +140,11 @@ def count_findings(record: Record) -> Iterator[Finding]:
     budget = manifest["budget"]
     if budget is not None and count > budget:
         yield record.told("budget", f"is {budget}, {record.file} holds {count} trials")
+    samples = record.trials["sample"].to_numpy() if count else np.zeros(0, np.int64)
+    wrong = np.flatnonzero(samples != np.arange(1, count + 1))
+    if len(wrong):
+        i = int(wrong[0])
+        yield record.wrong("sample", f"is {samples[i]} in row {i + 1}, expected {i + 1}", i + 1)
     if manifest["status"] != "complete":
         return
     if manifest.get("samples") != count:
@@ -147,11 +152,6 @@ def count_findings(record: Record) -> Iterator[Finding]:
         yield record.told("samples", f"is {told}, {record.file} holds {count} trials")
     elif manifest.get("stop_reason") == "budget" and budget is not None and count < budget:
         yield record.told("budget", f"is {budget} and spent, {record.file} holds {count} trials")
-    samples = record.trials["sample"].to_numpy() if count else np.zeros(0, np.int64)
-    wrong = np.flatnonzero(samples != np.arange(1, count + 1))
-    if len(wrong):
-        i = int(wrong[0])
-        yield record.wrong("sample", f"is {samples[i]} in row {i + 1}, expected {i + 1}", i + 1)
 
 
 def design_findings(record: Record, task: Task) -> Iterator[Finding]:

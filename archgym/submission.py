@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -27,10 +27,12 @@ from archgym.store import write_atomically
 from archgym.trialfile import TrialFileError, check_parquet
 from archgym.verify import Verification, checked_plan, verify
 
+_T = TypeVar("_T")
 FORMAT = 1
 RUN_FILES = ("run.json", "times.parquet", "trials.parquet")
 _TOP_FILES = ("experiment.yaml", "runs.json", "submission.yaml")
 _INDEX = "files.json"
+_MAX_YAML = 2**18
 _LOCAL = re.compile(r"(file|table|proxy):")
 
 TEMPLATE = """\
@@ -244,10 +246,10 @@ def _checked(root: Path) -> tuple[list[RunSpec], Description]:
         raise ValueError(f"{odd}: {'is missing' if odd in expected else 'is no part of the runs'}")
     _check_index(root, there - {_INDEX})
     _check_portable(specs)
-    yaml = _relative(root, "experiment.yaml", lambda: yamlfile.read(root / "experiment.yaml"))
-    _relative(root, "experiment.yaml", lambda: parse_experiment(yaml))
-    data = _relative(root, "submission.yaml", lambda: yamlfile.read(root / "submission.yaml"))
-    description = _relative(root, "submission.yaml", lambda: parse_description(data))
+    _relative(root, "experiment.yaml", lambda: parse_experiment(_yaml(root / "experiment.yaml")))
+    description = _relative(
+        root, "submission.yaml", lambda: parse_description(_yaml(root / "submission.yaml"))
+    )
     for name in sorted(there):
         if name.endswith(".parquet"):
             try:
@@ -257,13 +259,20 @@ def _checked(root: Path) -> tuple[list[RunSpec], Description]:
     return specs, description
 
 
-def _relative(root: Path, name: str, read: Any) -> Any:
+def _yaml(file: Path) -> Any:
+    """Reads YAML that is not trusted, which may neither be long nor grow."""
+    if file.stat().st_size > _MAX_YAML:
+        raise ValueError(f"has {file.stat().st_size:,} bytes, at most {_MAX_YAML:,} are read")
+    return yamlfile.parse(file.read_text(encoding="utf-8"), file.name, trusted=False)
+
+
+def _relative(root: Path, name: str, read: Callable[[], _T]) -> _T:
     """Returns what a function reads; its errors name the file without the folder."""
     try:
         return read()
     except ValueError as error:
-        text = str(error).splitlines()[0].removeprefix(f"{root / name}")
-        raise ValueError(f"{name}: {text.removeprefix(': ').strip()}") from None
+        text = str(error).splitlines()[0].removeprefix(f"{root / name}").removeprefix(": ")
+        raise ValueError(text if text.startswith(name) else f"{name}: {text}") from None
 
 
 def _check_index(root: Path, names: set[str]) -> None:

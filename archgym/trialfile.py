@@ -28,7 +28,7 @@ class TrialFileError(ValueError):
         self.field = field
 
 
-def trial_file(folder: Path, manifest: Mapping[str, Any]) -> str:
+def trial_file(manifest: Mapping[str, Any]) -> str:
     """Returns the name of the file that a run's trials are in."""
     return "trials.parquet" if manifest["status"] == "complete" else "trials.jsonl"
 

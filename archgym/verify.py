@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from archgym import replay, yamlfile
-from archgym.agent import find_agent
-from archgym.environment import find_environment
+from archgym import yamlfile
 from archgym.experiment import Experiment, parse_experiment
 from archgym.manifest import git_state, package_versions
 from archgym.plan import RunSpec, plan
-from archgym.replay import Finding, Record, first_difference, short
-from archgym.store import read_manifest
-from archgym.task import Task, resolve_objective
-from archgym.trialfile import TrialFileError, check_columns, plain_json, read_trials, trial_file
-from archgym.worker import build_task
+from archgym.replay import Finding, first_difference, short
+from archgym.runcheck import (
+    BROKEN,
+    Options,
+    RunCheck,
+    check_run,
+    check_types,
+    text_of,
+    version_text,
+)
+from archgym.trialfile import plain_json
 from archgym.workspace import read_plan
 
 SAMPLE = 20
@@ -33,22 +37,6 @@ SAMPLE = 20
 _FOLDER = re.compile(
     r"runs/[A-Za-z0-9=+-][A-Za-z0-9._=+-]*/[A-Za-z0-9=+-][A-Za-z0-9._=+-]*/seed-\d+"
 )
-_BROKEN = (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError)
-_MANIFEST: Mapping[str, tuple[type, ...]] = {
-    "task": (dict,),
-    "task_name": (str,),
-    "agent": (str,),
-    "hyperparameters": (dict,),
-    "seed": (int,),
-    "budget": (int, type(None)),
-    "space": (str,),
-    "parameters": (list,),
-    "default": (list,),
-    "metrics": (list,),
-    "reference": (dict,),
-    "versions": (dict,),
-    "status": (str,),
-}
 _SPEC: Mapping[str, tuple[type, ...]] = {
     "folder": (str,),
     "task": (dict,),
@@ -59,31 +47,6 @@ _SPEC: Mapping[str, tuple[type, ...]] = {
     "seed": (int,),
     "budget": (int,),
 }
-
-
-@dataclass(frozen=True)
-class RunCheck:
-    """What was found of one run.
-
-    Attributes:
-        run: its folder, relative to the results folder; `.` if it was given by itself.
-        status: `complete`, `partial` or `missing`.
-        trials: number of trials in the file.
-        replayed: how many of them were evaluated again.
-        agreeing: how many of those agree.
-        digest: whether the run's end has written digests.
-        made_with: version and commit, as text.
-        findings: what does not hold.
-    """
-
-    run: str
-    status: str
-    trials: int = 0
-    replayed: int = 0
-    agreeing: int = 0
-    digest: bool = False
-    made_with: str = ""
-    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,34 +111,9 @@ class Verification:
         }
 
 
-@dataclass(frozen=True)
-class _Options:
-    sample: int | None
-    rerun: bool
-    rng: np.random.Generator
-
-
-@dataclass
-class _Count:
-    """What is counted while a run is checked."""
-
-    trials: int = 0
-    replayed: int = 0
-    agreeing: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-
-def _version(versions: Mapping[str, Any], git: Any) -> str:
-    text = f"archgym {versions.get('archgym', 'of unknown version')}"
-    if isinstance(git, dict) and git.get("commit"):
-        changed = "" if git.get("clean") else " with changes"
-        text += f" (commit {str(git['commit'])[:10]}{changed})"
-    return text
-
-
 def current_version() -> str:
     """Returns version and commit of this installation."""
-    return _version(package_versions(), git_state())
+    return version_text(package_versions(), git_state())
 
 
 def verify(
@@ -202,9 +140,9 @@ def verify(
     root = Path(folder)
     if sample is not None and sample < 0:
         raise ValueError(f"sample: value {sample} is below 0")
-    options = _Options(sample, rerun, np.random.default_rng(seed))
+    options = Options(sample, rerun, np.random.default_rng(seed))
     if (root / "run.json").is_file():
-        check = _check_run(root, ".", None, options)
+        check = check_run(root, ".", None, options)
         return Verification(root, (check,), (), _notes([check]), rerun)
     if not (root / "runs.json").is_file():
         raise ValueError(f"{root}: holds no results (there is no runs.json and no run.json)")
@@ -212,7 +150,7 @@ def verify(
     try:
         specs = checked_plan(root)
     except ValueError as error:
-        findings.append(Finding("", "runs.json", "file", _text(error, root / "runs.json")))
+        findings.append(Finding("", "runs.json", "file", text_of(error, root / "runs.json")))
         return Verification(root, (), tuple(findings), (), rerun)
     for finding in _experiment_findings(root, specs):
         if isinstance(finding, Finding):
@@ -220,14 +158,8 @@ def verify(
         else:
             notes.append(finding)
     findings += _stray_runs(root, specs)
-    runs = [_check_run(root / spec.folder, spec.folder, spec, options) for spec in specs]
+    runs = [check_run(root / spec.folder, spec.folder, spec, options) for spec in specs]
     return Verification(root, tuple(runs), tuple(findings), (*notes, *_notes(runs)), rerun)
-
-
-def _text(error: BaseException, path: Path | None = None) -> str:
-    """Returns an error as one line, without the path that it may begin with."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.removeprefix(f"{path}: ") if path else text
 
 
 def _notes(runs: Sequence[RunCheck]) -> tuple[str, ...]:
@@ -254,7 +186,7 @@ def checked_plan(root: Path) -> list[RunSpec]:
         raise ValueError("is nested too deeply") from None
     seen: set[str] = set()
     for i, spec in enumerate(specs):
-        _check_types(spec.to_dict(), _SPEC, f"[{i}].")
+        check_types(spec.to_dict(), _SPEC, f"[{i}].")
         if not _FOLDER.fullmatch(spec.folder):
             raise ValueError(f"[{i}].folder: {short(spec.folder)} is not runs/TASK/AGENT/seed-N")
         if spec.folder.casefold() in seen:
@@ -265,24 +197,13 @@ def checked_plan(root: Path) -> list[RunSpec]:
     return specs
 
 
-def _check_types(
-    data: Mapping[str, Any], types: Mapping[str, tuple[type, ...]], place: str = ""
-) -> None:
-    for name, allowed in types.items():
-        if name not in data:
-            raise ValueError(f"{place}{name}: is missing")
-        value = data[name]
-        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            raise ValueError(f"{place}{name}: {short(value)} is not of type {allowed[0].__name__}")
-
-
 def _experiment_findings(root: Path, specs: Sequence[RunSpec]) -> Iterator[Finding | str]:
     """Compares the list of runs with what the experiment plans; texts are notes."""
     file = root / "experiment.yaml"
     try:
         experiment: Experiment = parse_experiment(yamlfile.read(file))
-    except _BROKEN as error:
-        yield Finding("", "experiment.yaml", "file", _text(error, file))
+    except BROKEN as error:
+        yield Finding("", "experiment.yaml", "file", text_of(error, file))
         return
     if any(entry.preset for entry in experiment.agents):
         yield (
@@ -292,8 +213,8 @@ def _experiment_findings(root: Path, specs: Sequence[RunSpec]) -> Iterator[Findi
         return
     try:
         planned = plan(experiment)
-    except _BROKEN as error:
-        yield Finding("", "experiment.yaml", "runs", _text(error))
+    except BROKEN as error:
+        yield Finding("", "experiment.yaml", "runs", text_of(error))
         return
     if len(planned) != len(specs):
         problem = f"plans {len(planned)} runs, runs.json lists {len(specs)}"
@@ -315,114 +236,3 @@ def _stray_runs(root: Path, specs: Sequence[RunSpec]) -> list[Finding]:
         for name in there
         if name not in listed
     ]
-
-
-def _check_run(folder: Path, run: str, spec: RunSpec | None, options: _Options) -> RunCheck:
-    """Checks one run; whatever its files hold becomes findings."""
-    count = _Count()
-    manifest: dict[str, Any] = {}
-    try:
-        found = read_manifest(folder)
-        if found is None:
-            others = folder.is_dir() and any(folder.glob("trials.*"))
-            lost = [Finding(run, "run.json", "file", "is missing, trials are there")]
-            return RunCheck(run, "missing", findings=tuple(lost if others else []))
-        _check_types(found, _MANIFEST)
-        manifest = found
-        if manifest["status"] not in ("complete", "running"):
-            raise ValueError(f"status: {short(manifest['status'])} is not complete or running")
-    except _BROKEN as error:
-        name, _, problem = _text(error, folder / "run.json").partition(": ")
-        told = (name, problem) if name in _MANIFEST else ("file", f"{name} {problem}".strip())
-        return RunCheck(run, "partial", findings=(Finding(run, "run.json", *told),))
-    count.findings += _plan_findings(run, manifest, spec)
-    # A task that is not the plan's may name files of this machine: it is not even built.
-    if not any(each.field.startswith("task") for each in count.findings):
-        _check_against_task(folder, run, manifest, options, count)
-    complete = manifest["status"] == "complete"
-    return RunCheck(
-        run=run,
-        status="complete" if complete else "partial",
-        trials=count.trials,
-        replayed=count.replayed,
-        agreeing=count.agreeing,
-        digest="digest" in manifest,
-        made_with=_version(manifest["versions"], manifest.get("git")),
-        findings=tuple(count.findings),
-    )
-
-
-def _plan_findings(run: str, manifest: Mapping[str, Any], spec: RunSpec | None) -> list[Finding]:
-    """Compares a manifest with the plan's entry for its folder."""
-    if spec is None:
-        return []
-    expected = {k: v for k, v in spec.to_dict().items() if k not in ("folder", "label")}
-    try:
-        environment = find_environment(spec.task["env"])
-        objective = resolve_objective(environment, spec.task["objective"]).describe()
-        expected["task"] = {**spec.task, "objective": plain_json(objective)}
-    except _BROKEN as error:
-        return [Finding("", "runs.json", "task", _text(error))]
-    found = []
-    for name, value in expected.items():
-        difference = first_difference(manifest[name], value, name)
-        if difference:
-            problem = f"is {short(difference[1])}, runs.json has {short(difference[2])}"
-            found.append(Finding(run, "run.json", difference[0], problem))
-    return found
-
-
-def _check_against_task(
-    folder: Path, run: str, manifest: Mapping[str, Any], options: _Options, count: _Count
-) -> None:
-    """Builds the task of the manifest and checks the trials against it."""
-    try:
-        task = build_task(dict(manifest["task"]))
-    except _BROKEN as error:
-        count.findings.append(Finding(run, "run.json", "task", _text(error)))
-        return
-    file = trial_file(folder, manifest)
-    try:
-        trials = read_trials(folder, manifest)
-        count.trials = len(trials)
-        if trials.columns:
-            empty = task.evaluate(np.zeros((0, len(task.space)), np.int64))
-            check_columns(trials, len(task.space), list(empty.metrics), list(empty.breakdown))
-    except TrialFileError as error:
-        count.findings.append(Finding(run, file, error.field, _text(error)))
-        return
-    record = Record(run, file, manifest, trials)
-    before = len(count.findings)
-    count.findings += replay.manifest_findings(record, task)
-    count.findings += replay.count_findings(record)
-    if trials.columns and manifest["space"] == task.space.fingerprint:
-        _check_rows(record, task, options, count)
-    if "digest" in manifest:
-        count.findings += replay.digest_findings(record)
-    if options.rerun and manifest["status"] == "complete" and len(count.findings) == before:
-        count.findings += _rerun(record, task)
-
-
-def _check_rows(record: Record, task: Task, options: _Options, count: _Count) -> None:
-    """Recomputes every row, replays some, and adds what does not hold."""
-    found = list(replay.design_findings(record, task))
-    count.findings += found
-    if any(each.field != "design" for each in found) or len(record.trials) == 0:
-        return  # rows that are no designs cannot be evaluated
-    evaluation = replay.recomputed(record, task)
-    scores = record.trials["score"].to_numpy()
-    chosen = replay.chosen_rows(evaluation, scores, options.sample, options.rng)
-    differing = replay.replay_findings(record, task, evaluation, chosen)
-    count.replayed = len(chosen)
-    count.agreeing = len(chosen) - len(differing)
-    count.findings += differing.values()
-    named = {each.trial for each in differing.values()}
-    count.findings += [f for f in replay.row_findings(record, evaluation) if f.trial not in named]
-
-
-def _rerun(record: Record, task: Task) -> list[Finding]:
-    try:
-        find_agent(record.manifest["agent"])
-    except ValueError as error:
-        return [record.told("agent", _text(error))]
-    return list(replay.rerun_findings(record, task))

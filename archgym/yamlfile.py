@@ -25,6 +25,7 @@ _SCALARS = (
     ("merge", re.compile(r"^<<$"), "<"),
 )
 _TAG = "tag:yaml.org,2002:"
+_MAX_DEPTH = 40
 
 
 class _Loader(yaml.SafeLoader):
@@ -80,17 +81,21 @@ for _name, _pattern, _first in _SCALARS:
     _Dumper.add_implicit_resolver(f"{_TAG}{_name}", _pattern, list(_first))
 
 
-def parse(text: str, source: str) -> Any:
+def parse(text: str, source: str, *, trusted: bool = True) -> Any:
     """Reads one YAML document of plain data.
 
     Args:
         text: the document.
         source: where it came from, for messages.
+        trusted: whether it may use a part again by an alias, and nest to any depth, both of which
+            make a short text take for ever.
 
     Raises:
         ValueError: for text that is not valid, with source, line and column in one line.
     """
     try:
+        if not trusted:
+            _refuse_growth(text)
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -99,6 +104,19 @@ def parse(text: str, source: str) -> Any:
         raise ValueError(f"{where}: {_hint(problem)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{source}: not valid YAML ({' '.join(str(error).split())})") from None
+
+
+def _refuse_growth(text: str) -> None:
+    """Raises ValueError for aliases and deep nesting."""
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            raise ValueError("aliases are not allowed")
+        name = type(token).__name__
+        depth += name.endswith(("SequenceStartToken", "MappingStartToken"))
+        depth -= name.endswith(("SequenceEndToken", "MappingEndToken", "BlockEndToken"))
+        if depth > _MAX_DEPTH:
+            raise ValueError("nested too deeply")
 
 
 def _hint(problem: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from archgym import cli
+
 OUTSIDE = Path(__file__).parent / "outside"
 
 
@@ -66,5 +68,18 @@ def archgym_command():
             **options,
         )
         return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs the command in this process and returns (exit status, stdout, stderr)."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
 
     return run

@@ -8,22 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pytest
 
-from archgym import cli
 from archgym.console import fitting_columns, number, plain_table
-
-
-@pytest.fixture
-def command(capsys):
-    """Runs the command in this process and returns (exit status, stdout, stderr)."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return run
-
 
 MISTAKES = [
     (["list", "agnts"], "list: unknown name 'agnts'; did you mean 'agents'?"),
@@ -42,6 +27,12 @@ MISTAKES = [
     (["run", "toy.yaml", "-o", "toy.yaml"], "toy.yaml: is a file"),
     (["run"], "Missing argument"),
     (["show", "nothing"], "nothing: holds no results"),
+    (["verify", "nothing"], "nothing: holds no results (there is no runs.json and no run.json)"),
+    (["verify", ".", "--sample", "x"], "Invalid value for '--sample'"),
+    (["submit"], "submit: DIR and -o FILE.tar.zst are needed, or --template FILE"),
+    (["submit", ".", "-o", "x.zip"], "--output: x.zip does not end in .tar.zst"),
+    (["submit", ".", "--template", "x"], "--template: writes a description only, leave out DIR"),
+    (["submit", ".", "-o", "x.tar.zst"], "submission.yaml: cannot be read (No such file"),
     (["validate", "drm", "--reference", "."], "validate: unknown name 'drm'"),
     (["validate", "dram", "--reference", "nowhere"], "--reference: nowhere is not a folder"),
     (
