@@ -270,6 +270,7 @@ def validate(
 
 app.command()(commands.tabulate)
 app.command()(commands.landscape)
+app.command()(commands.leaderboard)
 app.command()(verify_commands.verify)
 app.command()(verify_commands.submit)
 app.add_typer(model_commands.trace)

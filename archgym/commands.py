@@ -159,3 +159,18 @@ def landscape(
         print_landscape(told)
     if output is not None:
         print(f"page: {write_page(told, output)}", file=sys.stderr if json else sys.stdout)
+
+
+def leaderboard(
+    folders: Annotated[list[Path], typer.Argument(help="results folders of experiments")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
+) -> None:
+    """Rank agents over many experiments and write the report: a page, JSON and CSV."""
+    from archgym.leaderboard import load_leaderboard
+    from archgym.leaderboard_page import write_leaderboard
+
+    board = load_leaderboard(folders)
+    page = write_leaderboard(board, output)
+    for warning in board.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"page: {page}")

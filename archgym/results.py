@@ -306,8 +306,8 @@ def _plain(estimate: Estimate | None) -> dict[str, float | None] | None:
     return {"median": finite(estimate.value), **ends}
 
 
-def _objectives(manifest: Mapping[str, Any], trials: polars.DataFrame) -> FloatArray | None:
-    """Returns the objectives of every trial `(n, m)` of a Pareto task."""
+def trial_objectives(manifest: Mapping[str, Any], trials: polars.DataFrame) -> FloatArray | None:
+    """Returns the objectives of every trial `(n, m)`, None where there is only one goal."""
     if not manifest["task"]["objective"]["pareto"]:
         return None
     metrics = tuple(Metric(**metric) for metric in manifest["metrics"])
@@ -317,8 +317,10 @@ def _objectives(manifest: Mapping[str, Any], trials: polars.DataFrame) -> FloatA
     return np.where(feasible[:, None], scorer.components(values), -np.inf)
 
 
-def read_run(root: Path, spec: RunSpec) -> RunResult | None:
-    """Reads one run of a results folder, finished or not; None if it has no trial yet.
+def load_run(
+    root: Path, spec: RunSpec
+) -> tuple[dict[str, Any], polars.DataFrame, polars.DataFrame] | None:
+    """Reads manifest, trials and times of a run, finished or not; None if it has no trial yet.
 
     Raises:
         ValueError: for files that cannot be read.
@@ -335,8 +337,19 @@ def read_run(root: Path, spec: RunSpec) -> RunResult | None:
     except (OSError, polars.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{folder}: the trials cannot be read ({reason})") from None
-    if len(trials) == 0:
+    return (manifest, trials, times) if len(trials) else None
+
+
+def read_run(root: Path, spec: RunSpec) -> RunResult | None:
+    """Reads one run of a results folder, finished or not; None if it has no trial yet.
+
+    Raises:
+        ValueError: for files that cannot be read.
+    """
+    read = load_run(root, spec)
+    if read is None:
         return None
+    manifest, trials, times = read
     scores = trials["score"].to_numpy().astype(np.float64)
     row = trials.row(int(np.argmax(scores)), named=True)
     names = [metric["name"] for metric in manifest["metrics"]]
@@ -353,7 +366,7 @@ def read_run(root: Path, spec: RunSpec) -> RunResult | None:
         metrics={name: math.nan if row[name] is None else row[name] for name in names},
         agent_seconds=seconds[0],
         evaluation_seconds=seconds[1],
-        objectives=_objectives(manifest, trials),
+        objectives=trial_objectives(manifest, trials),
     )
 
 

@@ -1,0 +1,153 @@
+"""The best designs of a task: what they are, what makes them good, which parameters matter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from archgym.comparison import parameter_importance
+from archgym.run_summary import Design, RunSummary
+from archgym.space import DesignSpace, IntArray, Parameter
+
+SHOWN = 10
+DRAWN = 60
+
+
+def space_of(manifest: Mapping[str, Any]) -> DesignSpace:
+    """Returns the parameters of a run's task, without its constraints."""
+    return DesignSpace([Parameter.parse(each) for each in manifest["parameters"]])
+
+
+def _best(runs: Sequence[RunSummary]) -> list[Design]:
+    """Returns the best different designs of some runs, of equal ones the first found."""
+    found: dict[tuple[int, ...], Design] = {}
+    for run in runs:
+        for design in run.designs:
+            there = found.get(design.row)
+            if there is None or design.sample < there.sample:
+                found[design.row] = design
+    return sorted(found.values(), key=lambda each: (-each.score, each.sample, each.row))
+
+
+def _texts(space: DesignSpace, row: Sequence[int]) -> list[str]:
+    array = np.array([row], np.int64)
+    active = space.active(array)[0]
+    return [
+        str(value) if on else "no effect"
+        for value, on in zip(space.decode(array[0]).values(), active, strict=True)
+    ]
+
+
+def best_designs(runs: Sequence[RunSummary]) -> dict[str, Any]:
+    """Returns the best designs with parameters and metrics, and more of them as index rows."""
+    manifest = runs[0].manifest
+    space = space_of(manifest)
+    best = _best(runs)
+    metrics = [metric["name"] for metric in manifest["metrics"]]
+
+    def numbers(values: Mapping[str, float]) -> list[float | None]:
+        return [
+            float(f"{values[name]:.6g}") if math.isfinite(values[name]) else None
+            for name in metrics
+        ]
+
+    return {
+        "parameters": [
+            {"name": p.name, "unit": p.unit, "doc": p.doc, "values": [str(v) for v in p.values]}
+            for p in space.parameters
+        ],
+        "metrics": [dict(metric) for metric in manifest["metrics"]],
+        "default": {
+            "values": _texts(space, manifest["default"]),
+            "metrics": numbers(manifest["reference"]),
+        },
+        "best": [
+            {
+                "values": _texts(space, each.row),
+                "metrics": numbers(each.metrics),
+                "score": float(f"{each.score:.6g}"),
+                "agent": each.label,
+                "seed": each.seed,
+                "sample": each.sample,
+            }
+            for each in best[:SHOWN]
+        ],
+        "drawn": [[*each.row, float(f"{each.score:.5g}")] for each in best[:DRAWN]],
+    }
+
+
+def importance(runs: Sequence[RunSummary]) -> list[float | None]:
+    """Returns the share of the score's variance that each parameter explains alone."""
+    shares = []
+    for j, parameter in enumerate(runs[0].manifest["parameters"]):
+        size = len(parameter["values"])
+        count, total, squares = (np.zeros(size) for _ in range(3))
+        for run in runs:
+            values = run.rows[:, j]
+            count += np.bincount(values, minlength=size)
+            total += np.bincount(values, run.scores, size)
+            squares += np.bincount(values, run.scores**2, size)
+        share = parameter_importance(count, total, squares)
+        shares.append(None if share is None else round(share, 4))
+    return shares
+
+
+def changes(runs: Sequence[RunSummary]) -> dict[str, Any]:
+    """Says what makes the best design good: each change from the default design alone.
+
+    Each parameter in which both differ is changed in the default design, and changed back in the
+    best one; these designs are evaluated with the cost model.
+
+    Returns:
+        `rows` (parameter, default, best, score of the default with this change alone, score that
+        the best design loses without it), or `reason` why there are none.
+    """
+    from archgym.task import make_task
+
+    best = next(iter(_best(runs)), None)
+    if best is None:
+        return {"reason": "no feasible design was found"}
+    manifest = runs[0].manifest
+    space = space_of(manifest)
+    default, found = np.array(manifest["default"]), np.array(best.row)
+    differing = np.flatnonzero(default != found)
+    if len(differing) == 0:
+        return {"rows": []}
+    try:
+        task = make_task(**manifest["task"])
+        if task.space.fingerprint != manifest["space"]:
+            return {"reason": "the design space has changed since"}
+        if any(task.reference[n] != v for n, v in manifest["reference"].items() if v == v):
+            return {"reason": "the cost model answers differently now"}
+        scores = task.evaluate(_one_changed(default, found, differing)).score
+    except (ValueError, OSError, ImportError) as error:
+        return {"reason": str(error).splitlines()[0] if str(error) else type(error).__name__}
+    before, after = _texts(space, default.tolist()), _texts(space, best.row)
+
+    def plain(value: float) -> float | None:
+        return round(float(value), 5) if math.isfinite(value) else None
+
+    rows = [
+        {
+            "parameter": space.names[j],
+            "default": before[j],
+            "best": after[j],
+            "alone": plain(scores[i]),
+            "lost": plain(best.score - scores[len(differing) + i]),
+        }
+        for i, j in enumerate(differing.tolist())
+    ]
+    return {"rows": rows, "score": plain(best.score)}
+
+
+def _one_changed(default: IntArray, best: IntArray, differing: IntArray) -> IntArray:
+    """Returns the default with each change alone, then the best without each `(2k, d)`."""
+    k = len(differing)
+    rows = np.concatenate([np.tile(default, (k, 1)), np.tile(best, (k, 1))])
+    each = np.arange(k)
+    rows[each, differing] = best[differing]
+    rows[k + each, differing] = default[differing]
+    return rows

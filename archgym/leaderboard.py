@@ -1,0 +1,454 @@
+"""Leaderboards: many results folders read run by run and summarised per task, budget and agent.
+
+Only runs that can be compared are: a task is split where runs differ in budget, design space, cost
+model or version of archgym, and the leaderboard says so. Memory holds the runs of one task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archgym import yamlfile
+from archgym.plan import RunSpec
+from archgym.ranking import LEAST_SEEDS, THRESHOLDS, rankings
+from archgym.run_summary import RunSummary, summarise_run
+from archgym.task_board import Entry, TaskBoard, summarise
+from archgym.workspace import read_plan
+
+FORMAT = 1
+_LEAST_SEEDS_FOR_INTERVAL = 5
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """One run that an experiment planned.
+
+    Attributes:
+        root: the results folder.
+        spec: of the run.
+        tuned: whether its hyperparameters come from `archgym tune`.
+    """
+
+    root: Path
+    spec: RunSpec
+    tuned: bool
+
+    @property
+    def settings(self) -> str:
+        """Text that is equal for runs of the same agent with the same settings."""
+        return json.dumps([self.spec.agent, self.tuned, self.spec.hyperparameters], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One row of a leaderboard: a search method with its settings.
+
+    Attributes:
+        label: unique name.
+        method: the agent's name.
+        hyperparameters: defaults included.
+        tuned: whether they come from `archgym tune`.
+    """
+
+    label: str
+    method: str
+    hyperparameters: Mapping[str, Any]
+    tuned: bool
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Everything that a leaderboard's page shows.
+
+    Attributes:
+        title: of the page.
+        description: of the experiment, where there is only one.
+        agents: in order of their labels.
+        tasks: in order of the experiments.
+        rankings: see `archgym.ranking.rankings`.
+        warnings: what makes comparisons unfair or uncertain.
+        methods: what is needed to judge and repeat the results, named lists of lines.
+        runs: number of runs planned, complete and partial.
+    """
+
+    title: str
+    description: str
+    agents: tuple[Agent, ...]
+    tasks: tuple[TaskBoard, ...]
+    rankings: Sequence[Mapping[str, Any]]
+    warnings: tuple[str, ...]
+    methods: tuple[tuple[str, list[str]], ...]
+    runs: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the leaderboard as JSON-ready data."""
+        return {
+            "format": FORMAT,
+            "title": self.title,
+            "description": self.description,
+            "runs": dict(self.runs),
+            "agents": [vars(agent) for agent in self.agents],
+            "thresholds": list(THRESHOLDS),
+            "rankings": list(self.rankings),
+            "tasks": [task.data for task in self.tasks],
+            "warnings": list(self.warnings),
+            "methods": [list(each) for each in self.methods],
+        }
+
+
+class _Facts:
+    """What is collected over all runs while they are read."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.values: dict[str, Counter[str]] = {}
+        self.started: list[str] = []
+        self.finished: list[str] = []
+
+    def add(self, manifest: Mapping[str, Any]) -> None:
+        git, host = manifest.get("git"), manifest.get("host") or {}
+        source = "installed package"
+        if git:
+            changed = "" if git["clean"] else " with uncommitted changes"
+            source = f"{git['commit'][:12]}{changed}"
+        told = {
+            "Versions": ", ".join(f"{k} {v}" for k, v in manifest.get("versions", {}).items()),
+            "Source": source,
+            "Machine": f"{host.get('system', '-')}, {host.get('cpus', '-')} cores, "
+            f"Python {host.get('python', '-')}",
+        }
+        for name, text in told.items():
+            self.values.setdefault(name, Counter())[text] += 1
+        self.started.append(manifest.get("started") or "")
+        self.finished.append(manifest.get("finished") or "")
+
+
+def load_leaderboard(folders: Sequence[str | Path]) -> Leaderboard:
+    """Reads results folders, finished or not.
+
+    Raises:
+        ValueError: for a folder without results, one given twice, or files that cannot be read.
+    """
+    roots = [Path(folder) for folder in folders]
+    for root in roots:
+        if [each.resolve() for each in roots].count(root.resolve()) > 1:
+            raise ValueError(f"{root}: is given twice")
+    experiments = {}
+    sources: list[Source] = []
+    for root in roots:
+        specs = read_plan(root)
+        experiments[root] = yamlfile.read(root / "experiment.yaml")
+        tuned = _tuned_titles(experiments[root])
+        sources += [Source(root, spec, _is_tuned(spec, tuned)) for spec in specs]
+    facts = _Facts()
+    sources = _without_repeats(sources, facts)
+    agents = _agents(sources)
+    boards: list[TaskBoard] = []
+    for name, group in _by_task(sources).items():
+        boards += _boards(name, group, agents, facts)
+    labels = [agent.label for agent in agents.values()]
+    ranked = rankings(boards, labels)
+    counts = {
+        key: sum(getattr(entry, key) for board in boards for entry in board.entries)
+        for key in ("planned", "complete", "partial")
+    }
+    only = next(iter(experiments.values()))
+    return Leaderboard(
+        title=only["name"] if len(roots) == 1 else "Leaderboard",
+        description=only.get("description", "") if len(roots) == 1 else "",
+        agents=tuple(agents.values()),
+        tasks=tuple(boards),
+        rankings=ranked,
+        warnings=tuple([*facts.notes, *_warnings(boards, list(agents.values()), facts, ranked)]),
+        methods=tuple(_methods(experiments, boards, list(agents.values()), facts)),
+        runs=counts,
+    )
+
+
+def _tuned_titles(experiment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns name and start of the label of the agents that have a preset."""
+    return [
+        (entry["name"], entry.get("label") or f"{entry['name']} tuned")
+        for entry in experiment.get("agents", ())
+        if isinstance(entry, Mapping) and entry.get("preset")
+    ]
+
+
+def _is_tuned(spec: RunSpec, tuned: Iterable[tuple[str, str]]) -> bool:
+    return any(spec.agent == name and spec.label.startswith(title) for name, title in tuned)
+
+
+def _without_repeats(sources: Sequence[Source], facts: _Facts) -> list[Source]:
+    """Keeps one of runs that several folders hold, a complete one before a partial one."""
+    from archgym.workspace import run_status
+
+    kept: dict[str, Source] = {}
+    repeated: Counter[str] = Counter()
+    for source in sources:
+        spec = source.spec
+        key = json.dumps([source.settings, spec.task, spec.seed, spec.budget], sort_keys=True)
+        there = kept.setdefault(key, source)
+        if there is not source:
+            repeated[f"{there.root} and {source.root}"] += 1
+            if run_status(there.root, there.spec) != "complete":
+                kept[key] = source
+    for where, count in repeated.items():
+        facts.notes.append(f"{count} runs are in {where} both, and are counted once.")
+    return list(kept.values())
+
+
+def _agents(sources: Sequence[Source]) -> dict[str, Agent]:
+    """Returns the agents by settings, each with a label of its own."""
+    first: dict[str, Source] = {}
+    for source in sources:
+        first.setdefault(source.settings, source)
+    count = Counter(source.spec.label for source in first.values())
+    labels: dict[str, str] = {}
+    for key, source in first.items():
+        label = source.spec.label
+        if count[label] > 1:
+            same = [each.spec for each in first.values() if each.spec.label == label]
+            given = source.spec.hyperparameters
+            differing = [
+                f"{k}={v}"
+                for k, v in given.items()
+                if any(each.hyperparameters.get(k) != v for each in same)
+            ]
+            label = " ".join([label, *differing, *(["tuned"] if source.tuned else [])])
+        if label in labels.values():
+            label = f"{label} ({source.spec.agent} {hashlib.sha256(key.encode()).hexdigest()[:6]})"
+        labels[key] = label
+    found = [
+        (key, Agent(labels[key], s.spec.agent, s.spec.hyperparameters, s.tuned))
+        for key, s in first.items()
+    ]
+    return dict(sorted(found, key=lambda each: each[1].label))
+
+
+def _by_task(sources: Sequence[Source]) -> dict[str, list[Source]]:
+    """Groups runs by task and budget, each with a name of its own."""
+    groups: dict[tuple[str, str, int], list[Source]] = {}
+    for source in sources:
+        spec = source.spec
+        key = (spec.task_name, json.dumps(spec.task, sort_keys=True), spec.budget)
+        groups.setdefault(key, []).append(source)
+    names = Counter(name for name, _, _ in groups)
+    told: dict[str, list[Source]] = {}
+    for (name, _, budget), group in groups.items():
+        title = name if names[name] == 1 else f"{name}, {budget:,} samples"
+        while title in told:
+            title = f"{title} (another objective)"
+        told[title] = group
+    return told
+
+
+def _identity(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what has to agree for runs to be compared, in words."""
+    reference = json.dumps(manifest["reference"], sort_keys=True)
+    return {
+        "version of archgym": str(manifest.get("versions", {}).get("archgym", "unknown")),
+        "design space": str(manifest["space"])[:12],
+        "cost model (metrics of the default design)": hashlib.sha256(
+            reference.encode()
+        ).hexdigest()[:8],
+    }
+
+
+def _boards(
+    name: str, sources: Sequence[Source], agents: Mapping[str, Agent], facts: _Facts
+) -> list[TaskBoard]:
+    """Reads the runs of one task and summarises them, apart where they cannot be compared."""
+    parts: dict[str, list[RunSummary]] = {}
+    identities: dict[str, dict[str, str]] = {}
+    for source in sources:
+        summary = summarise_run(source.root, source.spec, agents[source.settings].label)
+        if summary is not None:
+            identity = _identity(summary.manifest)
+            key = json.dumps(identity)
+            identities[key] = identity
+            # One manifest per part is enough, and they are long.
+            shared = parts.setdefault(key, [])
+            facts.add(summary.manifest)
+            shared.append(summary if not shared else _sharing(summary, shared[0]))
+    titles = _titles(name, list(identities.values()), facts)
+    boards = []
+    for i, key in enumerate(parts or [""]):
+        runs = parts.get(key, [])
+        here = {(run.spec.folder, run.label) for run in runs}
+        others = {
+            (run.spec.folder, run.label) for k, part in parts.items() if k != key for run in part
+        }
+        planned = Counter(
+            agents[source.settings].label
+            for source in sources
+            if (place := (source.spec.folder, agents[source.settings].label)) in here
+            or (place not in others and i == 0)
+        )
+        boards.append(summarise(titles[i], _entries(agents, planned, runs)))
+    return boards
+
+
+def _sharing(summary: RunSummary, first: RunSummary) -> RunSummary:
+    return RunSummary(**{**vars(summary), "manifest": first.manifest})
+
+
+def _titles(name: str, identities: Sequence[Mapping[str, str]], facts: _Facts) -> list[str]:
+    """Names the parts of a task, and notes in what they differ."""
+    if len(identities) < 2:
+        return [name]
+    differing = [k for k, v in identities[0].items() if any(e[k] != v for e in identities)]
+    facts.notes.append(
+        f"{name}: runs of different {' and '.join(differing)} are shown as "
+        f"{len(identities)} tasks, they cannot be compared."
+    )
+    told = [[f"{key.split(' (')[0]} {each[key]}" for key in differing] for each in identities]
+    return [f"{name} [{', '.join(words)}]" for words in told]
+
+
+def _entries(
+    agents: Mapping[str, Agent], planned: Mapping[str, int], runs: Sequence[RunSummary]
+) -> list[Entry]:
+    entries = []
+    for agent in agents.values():
+        if agent.label not in planned:
+            continue
+        own = [run for run in runs if run.label == agent.label]
+        complete = tuple(run for run in own if run.complete)
+        entries.append(
+            Entry(
+                label=agent.label,
+                agent=agent.method,
+                hyperparameters=agent.hyperparameters,
+                planned=planned[agent.label],
+                complete=len(complete),
+                partial=len(own) - len(complete),
+                runs=complete or tuple(own),
+            )
+        )
+    return entries
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _warnings(
+    boards: Sequence[TaskBoard],
+    agents: Sequence[Agent],
+    facts: _Facts,
+    ranked: Sequence[Mapping[str, Any]],
+) -> list[str]:
+    """Says what makes the comparison unfair or uncertain."""
+    told = []
+    partial = [
+        f"{entry.label} on {board.name} ({entry.complete} of {entry.planned} complete)"
+        for board in boards
+        for entry in board.entries
+        if entry.complete < entry.planned
+    ]
+    if partial:
+        told.append(f"Partial: runs are missing or have not ended: {_some(partial)}.")
+    uneven = [
+        board.name for board in boards if len({len(each) for each in board.regrets.values()}) > 1
+    ]
+    if uneven:
+        told.append(f"Unequal numbers of seeds: {_some(uneven)}.")
+    budgets: dict[str, set[int]] = {}
+    for board in boards:
+        for label in board.regrets:
+            budgets.setdefault(label, set()).add(board.budget)
+    if len({frozenset(each) for each in budgets.values()}) > 1:
+        told.append("Unequal budgets: not every agent was run with every budget.")
+    lacking = [
+        agent.label for agent in agents if any(agent.label not in board.regrets for board in boards)
+    ]
+    if lacking:
+        told.append(f"Not on every task, so without a place over all of them: {_some(lacking)}.")
+    tunable = [agent for agent in agents if agent.hyperparameters]
+    tuned = [agent.label for agent in tunable if agent.tuned]
+    if tuned and len(tuned) < len(tunable):
+        told.append(f"Tuned agents ({_some(tuned)}) are compared with untuned ones.")
+    fewest = min((len(each) for b in boards for each in b.regrets.values()), default=0)
+    if boards and fewest < LEAST_SEEDS:
+        least = _LEAST_SEEDS_FOR_INTERVAL
+        also = f", and {least} for an interval that means something" if fewest < least else ""
+        told.append(f"Few seeds: {fewest} at the least; {LEAST_SEEDS} are needed to rank{also}.")
+    rows = ranked[0]["rows"] if ranked else []
+    tied = [
+        f"{agents[row['agent']].label} and {agents[after['agent']].label}"
+        for row, after in itertools.pairwise(rows)
+        if row["tied"]
+    ]
+    if tied:
+        told.append(
+            f"Too wide to rank: the intervals of neighbours in the ranking overlap: {_some(tied)}."
+        )
+    return told + _mixed(facts)
+
+
+def _mixed(facts: _Facts) -> list[str]:
+    told = []
+    for name, what in (
+        ("Versions", "package versions"),
+        ("Source", "commits"),
+        ("Machine", "machines"),
+    ):
+        count = len(facts.values.get(name, ()))
+        if count > 1:
+            effect = "seconds do not compare" if name == "Machine" else "see the methods"
+            told.append(f"Runs come from {count} different {what}; {effect}.")
+    if any("uncommitted" in text for text in facts.values.get("Source", ())):
+        told.append("Some runs come from a source tree with uncommitted changes.")
+    return told
+
+
+def _methods(
+    experiments: Mapping[Path, Mapping[str, Any]],
+    boards: Sequence[TaskBoard],
+    agents: Sequence[Agent],
+    facts: _Facts,
+) -> list[tuple[str, list[str]]]:
+    """Returns what is needed to judge and repeat the results."""
+    quoted = [shlex.quote(str(root)) for root in experiments]
+    started = min((each for each in facts.started if each), default="-")
+    finished = max((each for each in facts.finished if each), default="-")
+    settings = [
+        f"{a.label}: {', '.join(f'{k} {v}' for k, v in a.hyperparameters.items()) or 'no settings'}"
+        f"{' (tuned)' if a.tuned else ''}"
+        for a in agents
+    ]
+    seeds = [
+        f"{e['name']}: {', '.join(map(str, _listed(e['seeds'])))}" for e in experiments.values()
+    ]
+    return [
+        (
+            "Budget",
+            [
+                f"{budget:,} different designs per run"
+                for budget in sorted({board.budget for board in boards if board.budget})
+            ],
+        ),
+        ("Seeds", seeds),
+        ("Agents", settings),
+        ("Run", [f"{started} to {finished}"]),
+        *((name, list(facts.values.get(name, ()))) for name in ("Versions", "Source", "Machine")),
+        (
+            "Repeat it with",
+            [f"archgym run {root}/experiment.yaml -o another-folder" for root in quoted],
+        ),
+        ("Built with", [f"archgym leaderboard {' '.join(quoted)} -o REPORT"]),
+    ]
+
+
+def _listed(seeds: int | Sequence[int]) -> list[int]:
+    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)

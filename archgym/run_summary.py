@@ -1,0 +1,180 @@
+"""What a leaderboard keeps of one run: its improvements and best designs, not its trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from archgym.metric import FloatArray
+from archgym.plan import RunSpec
+from archgym.results import load_run, trial_objectives
+from archgym.space import IntArray
+from archgym.statistics import best_so_far
+
+KEPT = 50
+"""Best designs that are kept of every run."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The best score so far of a run as its steps.
+
+    Attributes:
+        samples: after which the score rose `(k,)`.
+        seconds: of search and evaluation until then `(k,)`.
+        scores: from then on `(k,)`.
+        count: samples in all.
+        duration: seconds in all.
+    """
+
+    samples: IntArray
+    seconds: FloatArray
+    scores: FloatArray
+    count: int
+    duration: float
+
+    @property
+    def best(self) -> float:
+        """The highest score, `-inf` where nothing feasible was found."""
+        return float(self.scores[-1]) if len(self.scores) else -math.inf
+
+    def _at(self, steps: npt.NDArray[Any], places: npt.ArrayLike) -> FloatArray:
+        values = np.concatenate([[-np.inf], self.scores])
+        return np.asarray(values[np.searchsorted(steps, np.asarray(places), side="right")])
+
+    def after_samples(self, samples: npt.ArrayLike) -> FloatArray:
+        """Returns the best score after so many samples, the last one beyond the run's end."""
+        return self._at(self.samples, samples)
+
+    def after_seconds(self, seconds: npt.ArrayLike) -> FloatArray:
+        """Returns the best score after so many seconds, the last one beyond the run's end."""
+        return self._at(self.seconds, seconds)
+
+    def reached(self, score: float) -> float:
+        """Returns after how many samples a score was reached, infinite if never."""
+        at = int(np.searchsorted(self.scores, score))
+        return float(self.samples[at]) if at < len(self.samples) else math.inf
+
+
+def progress_of(scores: FloatArray, seconds: FloatArray) -> Progress:
+    """Finds the steps of a run.
+
+    Args:
+        scores: of every trial `(n,)`.
+        seconds: until each was known `(n,)`.
+    """
+    best = best_so_far(scores)
+    steps = np.flatnonzero(best > np.concatenate([[-np.inf], best[:-1]]))
+    duration = float(seconds[-1]) if len(seconds) else 0.0
+    return Progress(steps + 1, seconds[steps], best[steps], len(scores), duration)
+
+
+@dataclass(frozen=True)
+class Design:
+    """One of the best designs of a run.
+
+    Attributes:
+        row: its indices.
+        score: of it.
+        metrics: of it.
+        label: of the agent that found it.
+        seed: of the run.
+        sample: at which it was found.
+    """
+
+    row: tuple[int, ...]
+    score: float
+    metrics: Mapping[str, float]
+    label: str
+    seed: int
+    sample: int
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run that has at least one trial.
+
+    Attributes:
+        spec: what was run.
+        label: the agent's name on the leaderboard.
+        complete: whether it ran to its end.
+        manifest: of the run.
+        progress: of its best score.
+        evaluation_seconds: that the cost model took.
+        designs: the best ones.
+        rows: every feasible design `(n, d)`, dropped as soon as the task is summarised.
+        scores: of these `(n,)`.
+        objectives: of every trial `(t, m)` for Pareto objectives.
+    """
+
+    spec: RunSpec
+    label: str
+    complete: bool
+    manifest: Mapping[str, Any]
+    progress: Progress
+    evaluation_seconds: float
+    designs: tuple[Design, ...]
+    rows: IntArray
+    scores: FloatArray
+    objectives: FloatArray | None
+
+
+def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
+    """Reads one run of a results folder, finished or not; None if it has no trial yet.
+
+    Raises:
+        ValueError: for files that cannot be read.
+    """
+    read = load_run(root, spec)
+    if read is None:
+        return None
+    manifest, trials, times = read
+    scores = trials["score"].to_numpy().astype(np.float64)
+    feasible = np.isfinite(scores)
+    columns = [metric["name"] for metric in manifest["metrics"]]
+    order = np.argsort(-scores, kind="stable")[: min(KEPT, int(feasible.sum()))]
+    best = trials[order.tolist()].select("sample", "design", *columns)
+    designs = tuple(
+        Design(
+            tuple(row["design"]),
+            float(scores[i]),
+            {name: math.nan if row[name] is None else row[name] for name in columns},
+            label,
+            spec.seed,
+            row["sample"],
+        )
+        for i, row in zip(order, best.iter_rows(named=True), strict=True)
+    )
+    seconds, evaluation = _seconds(times, len(scores))
+    return RunSummary(
+        spec=spec,
+        label=label,
+        complete=manifest["status"] == "complete",
+        manifest=manifest,
+        progress=progress_of(scores, seconds),
+        evaluation_seconds=evaluation,
+        designs=designs,
+        rows=trials["design"].to_numpy()[feasible].astype(np.int32),
+        scores=scores[feasible],
+        objectives=trial_objectives(manifest, trials),
+    )
+
+
+def _seconds(times: Any, count: int) -> tuple[FloatArray, float]:
+    """Returns the seconds until each trial `(n,)`, and those of all evaluations."""
+    seconds = np.zeros(count)
+    if "count" not in times.columns:
+        return seconds, 0.0
+    evaluation = times["evaluation_seconds"].to_numpy()
+    spent = np.cumsum(times["agent_seconds"].to_numpy() + evaluation)
+    # Trials of a batch are all known at its end.
+    known = np.repeat(spent, times["count"].to_numpy())[:count]
+    seconds[: len(known)] = known
+    seconds[len(known) :] = known[-1] if len(known) else 0.0
+    return seconds, float(evaluation.sum())

@@ -1,0 +1,263 @@
+import csv
+import io
+import json
+import math
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from archgym.experiment import load_experiment
+from archgym.leaderboard import load_leaderboard
+from archgym.leaderboard_page import render, table, write_leaderboard
+from archgym.results import load_results
+from archgym.run_summary import progress_of
+from archgym.runner import run_experiment
+from archgym.task import make_task
+
+EVIL = "<script>alert('x')</script> & \"Ж 焼\" </script>"
+AGENTS = f"agents=[random, {{name: genetic, label: {json.dumps(EVIL)}}}]"
+TASKS = "tasks=[{env: Outside-v0}, {env: Outside-v0, workload: run}]"
+
+
+@pytest.fixture
+def run(toy):
+    def make(folder, *settings):
+        return run_experiment(load_experiment(toy, list(settings)), folder, workers=1).folder
+
+    return make
+
+
+def edit(folder, change):
+    for file in folder.rglob("run.json"):
+        manifest = json.loads(file.read_text())
+        change(manifest)
+        file.write_text(json.dumps(manifest))
+
+
+def test_progress_keeps_every_step_of_a_run():
+    scores = np.array([-np.inf, 1.0, 0.5, 3.0, 3.0, 4.0, 0.0])
+    progress = progress_of(scores, np.arange(1.0, 8.0) / 10)
+    every = np.arange(1, 9)
+    best = np.maximum.accumulate(scores)
+    assert progress.after_samples(every).tolist() == [*best, best[-1]]
+    assert progress.after_seconds([0.05, 0.2, 0.4, 9.0]).tolist() == [-np.inf, 1.0, 3.0, 4.0]
+    assert [progress.reached(s) for s in (0.5, 1.0, 2.0, 4.0, 4.1)] == [2, 2, 4, 6, math.inf]
+    assert (progress.best, progress.count, progress.duration) == (4.0, 7, 0.7)
+    nothing = progress_of(np.array([-np.inf]), np.array([0.1]))
+    assert nothing.best == -np.inf
+    assert nothing.after_samples([1]).tolist() == [-np.inf]
+
+
+def test_the_numbers_are_those_of_the_results(run):
+    folder = run("out", TASKS, "seeds=3")
+    board = load_leaderboard([folder])
+    results = load_results(folder)
+    assert board.runs == {"planned": 12, "complete": 12, "partial": 0}
+    for task, there in zip(board.tasks, results.tasks, strict=True):
+        scores = {agent.label: agent.score for agent in there.agents}
+        for row in task.data["agents"]:
+            expected = scores[row["label"]]
+            assert row["score"] == pytest.approx(
+                [expected.value, expected.low, expected.high], rel=1e-4
+            )
+        assert task.data["designs"]["best"][0]["score"] == pytest.approx(there.best.best, rel=1e-5)
+        for curve, row in zip(task.data["curves"], task.data["agents"], strict=True):
+            assert curve[1][-1] == row["score"][0]
+    json.dumps(board.to_dict(), allow_nan=False)
+
+
+def test_unknown_optimum_takes_the_best_found_and_says_so(run):
+    task = load_leaderboard([run("out")]).tasks[0]
+    assert task.data["optimum"]["kind"] == "best-found"
+    assert min(min(each) for each in task.regrets.values()) == 0.0
+    assert all(hits["ecdf"] for hits in task.data["targets"])
+
+
+def test_rankings_exist_for_every_filter(run):
+    board = load_leaderboard([run("a", TASKS), run("b", "budget.samples=30")])
+    by_key = {key: each for each in board.rankings for key in each["selections"]}
+    assert by_key["||"]["tasks"] == [0, 1, 2]
+    assert by_key["Outside-v0||"] is by_key["||"]
+    assert by_key["|40|"]["tasks"] == [0, 1]
+    assert by_key["||2"] is by_key["|30|"]
+    for each in board.rankings:
+        ranks = [row["rank"] for row in each["rows"]]
+        assert ranks == sorted(ranks)
+        assert [row["iqm"][0] for row in each["rows"]] == sorted(r["iqm"][0] for r in each["rows"])
+    names = [task.name for task in board.tasks]
+    assert len(set(names)) == 3
+    assert "30 samples" in names[2]
+
+
+def test_runs_in_two_folders_count_once_and_a_folder_twice_is_refused(run):
+    a, b = run("a"), run("b", "seeds=3")
+    board = load_leaderboard([a, b])
+    assert board.runs["complete"] == 6
+    assert any("4 runs are in a and b both" in warning for warning in board.warnings)
+    with pytest.raises(ValueError, match="is given twice"):
+        load_leaderboard([a, a])
+    with pytest.raises(ValueError, match="holds no results"):
+        load_leaderboard([a / "runs"])
+
+
+def test_same_label_with_other_settings_is_told_apart(run):
+    a = run("a", "agents=[{name: genetic, label: mine, population: 16}]")
+    b = run("b", "agents=[{name: genetic, label: mine, population: 32}]")
+    labels = [agent.label for agent in load_leaderboard([a, b]).agents]
+    assert labels == ["mine population=16", "mine population=32"]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda m: m["versions"].update(archgym="0.0.9"), "version of archgym"),
+        (lambda m: m.update(space="0" * 64), "design space"),
+        (lambda m: m["reference"].update(cost_ns=7.0), "cost model"),
+    ],
+)
+def test_what_cannot_be_compared_is_shown_apart(run, change, what):
+    a, b = run("a", "seeds=[0, 1]"), run("b", "seeds=[2, 3]")
+    edit(b, change)
+    board = load_leaderboard([a, b])
+    assert len(board.tasks) == 2
+    assert any(what in note and "cannot be compared" in note for note in board.warnings)
+    assert what.split(" (")[0] in board.tasks[1].name
+    assert all(len(each) == 2 for task in board.tasks for each in task.regrets.values())
+    assert [entry.planned for task in board.tasks for entry in task.entries] == [2] * 4
+
+
+def test_partial_and_empty_runs_are_shown(run):
+    folder = run("out", "seeds=3")
+    files = sorted(folder.rglob("run.json"))
+    for file in files[:2]:
+        shutil.rmtree(file.parent)
+    board = load_leaderboard([folder])
+    assert board.runs == {"planned": 6, "complete": 4, "partial": 0}
+    assert any(w.startswith("Partial") and "1 of 3 complete" in w for w in board.warnings)
+    assert any(w.startswith("Unequal numbers of seeds") for w in board.warnings)
+    for file in files[2:]:
+        shutil.rmtree(file.parent)
+    empty = load_leaderboard([folder])
+    assert empty.runs == {"planned": 6, "complete": 0, "partial": 0}
+    assert [entry.planned for entry in empty.tasks[0].entries] == [3, 3]
+    assert "Outside-v0" in render(empty)
+
+
+def test_unfair_comparisons_are_named(run):
+    a = run("a", "agents=[random]", TASKS)
+    b = run("b", "agents=[genetic]", "budget.samples=30")
+    warnings = " ".join(load_leaderboard([a, b]).warnings)
+    for text in ("Unequal budgets", "Not on every task", "Few seeds: 2"):
+        assert text in warnings
+
+
+def test_changes_are_evaluated_alone(run):
+    told = load_leaderboard([run("out", "agents=[genetic]")]).tasks[0].data
+    task = make_task("Outside-v0")
+    assert told["changes"]["rows"]
+    for row in told["changes"]["rows"]:
+        design = task.space.decode(task.default)
+        names = {str(v): v for p in task.space.parameters for v in p.values}
+        design[row["parameter"]] = names[row["best"]]
+        score = task.evaluate(task.space.encode(design)[None]).score[0]
+        expected = None if np.isinf(score) else pytest.approx(score, abs=1e-4)
+        assert row["alone"] == expected
+
+
+def test_csv_has_a_row_per_task_and_agent(run):
+    board = load_leaderboard([run("out", TASKS, AGENTS)])
+    rows = list(csv.DictReader(io.StringIO(table(board))))
+    assert len(rows) == 4
+    assert {row["agent"] for row in rows} == {"random", EVIL}
+    assert float(rows[0]["regret"]) == board.tasks[0].data["agents"][0]["regret"][0]
+
+
+def test_the_page_is_offline_and_everything_is_escaped(run, archgym_command, tmp_path):
+    folder = run(
+        "out",
+        AGENTS,
+        f"description={json.dumps(EVIL)}",
+    )
+    status, out, error = archgym_command("leaderboard", folder, "-o", "report")
+    assert (status, out) == (0, "page: report/index.html\n")
+    assert "warning: Few seeds" in error
+    text = (tmp_path / "report/index.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    assert text.count("plotly.js v") == 1
+    assert 'src="' not in text.split("<script>")[0]
+    data = json.loads((tmp_path / "report/leaderboard.json").read_text(encoding="utf-8"))
+    assert EVIL in [agent["label"] for agent in data["agents"]]
+
+
+STEPS = """
+window.addEventListener("load", () => {
+  const first = () => [...document.querySelectorAll("#ranking-table tbody th")]
+    .map((c) => c.textContent);
+  const told = { errors, start: first() };
+  const click = (title) => [...document.querySelectorAll("#ranking-table th button")]
+    .find((b) => b.textContent === title).click();
+  click("agent"); told.ascending = first();
+  click("agent"); told.descending = first();
+  told.sort = document.querySelector("#ranking-table th").getAttribute("aria-sort");
+  const set = (id, value, event) => {
+    document.getElementById(id).value = value;
+    document.getElementById(id).dispatchEvent(new Event(event));
+  };
+  set("task", "1", "change");
+  told.selected = document.getElementById("selected").textContent;
+  told.shown = document.getElementById("task-name").textContent;
+  set("agents", "rand", "input"); told.filtered = first();
+  set("agents", "", "input");
+  const axis = () => document.getElementById("curves").layout.yaxis.title.text;
+  told.before = axis(); document.getElementById("as-regret").click(); told.after = axis();
+  set("against", "seconds", "change");
+  told.x = document.getElementById("curves").layout.xaxis.title.text;
+  told.plots = document.querySelectorAll(".js-plotly-plot .main-svg").length > 0;
+  told.wide = document.documentElement.scrollWidth <= window.innerWidth;
+  const out = document.createElement("pre");
+  out.id = "told"; out.textContent = JSON.stringify(told); document.body.append(out);
+});
+"""
+
+
+def test_the_page_works_in_a_browser(run, tmp_path):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = chromium or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    board = load_leaderboard([run("out", TASKS, AGENTS)])
+    page = write_leaderboard(board, tmp_path / "report")
+    watch = "<script>const errors = []; onerror = (m) => errors.push(m);"
+    watch += "console.error = (...m) => errors.push(m.join(' '));</script>"
+    text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{watch}", 1)
+    page.write_text(text.replace("</body>", f"<script>{STEPS}</script></body>"), encoding="utf-8")
+    done = subprocess.run(
+        [
+            *(chromium, "--headless", "--no-sandbox", "--disable-gpu"),
+            *("--disable-background-networking", "--virtual-time-budget=5000"),
+            *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=600,900"),
+            *("--dump-dom", page.as_uri()),
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    dom = done.stdout.decode()
+    start = dom.index('<pre id="told">') + len('<pre id="told">')
+    found = dom[start : dom.index("</pre>", start)]
+    for entity, mark in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        found = found.replace(entity, mark)
+    told = json.loads(found)
+    assert told["errors"] == []
+    assert sorted(told["start"]) == sorted([EVIL, "random"])
+    assert told["ascending"] == told["descending"][::-1]
+    assert told["sort"] == "descending"
+    assert told["selected"] == "1 of 2 tasks selected."
+    assert told["shown"] == board.tasks[1].name
+    assert told["filtered"] == ["random"]
+    assert (told["before"], told["after"]) == ("best score so far", "regret")
+    assert told["x"] == "seconds of search and evaluation"
+    assert told["plots"]
+    assert told["wide"]
