@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from archgym.submission import Submission
     from archgym.tabulate import Progress
 
 Env = Annotated[str, typer.Argument(help="environment id, such as DramController-v0")]
@@ -162,15 +163,42 @@ def landscape(
 
 
 def leaderboard(
-    folders: Annotated[list[Path], typer.Argument(help="results folders of experiments")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="results folders of experiments")
+    ] = None,
+    submission: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A submission to verify and rank; may be repeated."),
+    ] = None,
 ) -> None:
     """Rank agents over many experiments and write the report: a page, JSON and CSV."""
+    import tempfile
+
     from archgym.leaderboard import load_leaderboard
     from archgym.leaderboard_page import write_leaderboard
 
-    board = load_leaderboard(folders)
+    if not folders and not submission:
+        raise ValueError("leaderboard: a results folder or --submission FILE is needed")
+    with tempfile.TemporaryDirectory() as scratch:
+        submissions = [
+            _verified(file, Path(scratch) / str(i)) for i, file in enumerate(submission or [])
+        ]
+        board = load_leaderboard(folders or [], submissions)
     page = write_leaderboard(board, output)
     for warning in board.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"page: {page}")
+
+
+def _verified(file: Path, folder: Path) -> Submission:
+    """Unpacks a submission and replays it; one that does not hold is not ranked."""
+    from archgym.submission import read_submission
+    from archgym.verify import verify
+
+    found = read_submission(file, folder)
+    told = verify(folder)
+    if not told.ok or not told.complete:
+        first = told.all_findings[0] if told.all_findings else "a run is not complete"
+        raise ValueError(f"{file}: does not hold and is not ranked ({first})")
+    return found

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archgym import yamlfile
 from archgym.plan import RunSpec
@@ -22,6 +22,9 @@ from archgym.ranking import LEAST_SEEDS, THRESHOLDS, rankings
 from archgym.run_summary import RunSummary, summarise_run
 from archgym.task_board import Entry, TaskBoard, summarise
 from archgym.workspace import read_plan
+
+if TYPE_CHECKING:
+    from archgym.submission import Submission
 
 FORMAT = 1
 _LEAST_SEEDS_FOR_INTERVAL = 5
@@ -132,13 +135,20 @@ class _Facts:
         self.finished.append(manifest.get("finished") or "")
 
 
-def load_leaderboard(folders: Sequence[str | Path]) -> Leaderboard:
+def load_leaderboard(
+    folders: Sequence[str | Path], submissions: Sequence[Submission] = ()
+) -> Leaderboard:
     """Reads results folders, finished or not.
+
+    Args:
+        folders: to read.
+        submissions: that were unpacked and verified.
 
     Raises:
         ValueError: for a folder without results, one given twice, or files that cannot be read.
     """
-    roots = [Path(folder) for folder in folders]
+    roots = [*map(Path, folders), *(each.folder for each in submissions)]
+    shown = {root: str(root) for root in roots} | {s.folder: str(s.file) for s in submissions}
     for root in roots:
         if [each.resolve() for each in roots].count(root.resolve()) > 1:
             raise ValueError(f"{root}: is given twice")
@@ -150,7 +160,7 @@ def load_leaderboard(folders: Sequence[str | Path]) -> Leaderboard:
         tuned = _tuned_titles(experiments[root])
         sources += [Source(root, spec, _is_tuned(spec, tuned)) for spec in specs]
     facts = _Facts()
-    sources = _without_repeats(sources, facts)
+    sources = _without_repeats(sources, shown, facts)
     agents = _agents(sources)
     boards: list[TaskBoard] = []
     for name, group in _by_task(sources).items():
@@ -169,7 +179,9 @@ def load_leaderboard(folders: Sequence[str | Path]) -> Leaderboard:
         tasks=tuple(boards),
         rankings=ranked,
         warnings=tuple([*facts.notes, *_warnings(boards, list(agents.values()), facts, ranked)]),
-        methods=tuple(_methods(experiments, boards, list(agents.values()), facts)),
+        methods=tuple(
+            _methods(folders, submissions, experiments, boards, list(agents.values()), facts)
+        ),
         runs=counts,
     )
 
@@ -187,7 +199,9 @@ def _is_tuned(spec: RunSpec, tuned: Iterable[tuple[str, str]]) -> bool:
     return any(spec.agent == name and spec.label.startswith(title) for name, title in tuned)
 
 
-def _without_repeats(sources: Sequence[Source], facts: _Facts) -> list[Source]:
+def _without_repeats(
+    sources: Sequence[Source], shown: Mapping[Path, str], facts: _Facts
+) -> list[Source]:
     """Keeps one of runs that several folders hold, a complete one before a partial one."""
     from archgym.workspace import run_status
 
@@ -198,7 +212,7 @@ def _without_repeats(sources: Sequence[Source], facts: _Facts) -> list[Source]:
         key = json.dumps([source.settings, spec.task, spec.seed, spec.budget], sort_keys=True)
         there = kept.setdefault(key, source)
         if there is not source:
-            repeated[f"{there.root} and {source.root}"] += 1
+            repeated[f"{shown[there.root]} and {shown[source.root]}"] += 1
             if run_status(there.root, there.spec) != "complete":
                 kept[key] = source
     for where, count in repeated.items():
@@ -413,13 +427,16 @@ def _mixed(facts: _Facts) -> list[str]:
 
 
 def _methods(
+    folders: Sequence[str | Path],
+    submissions: Sequence[Submission],
     experiments: Mapping[Path, Mapping[str, Any]],
     boards: Sequence[TaskBoard],
     agents: Sequence[Agent],
     facts: _Facts,
 ) -> list[tuple[str, list[str]]]:
     """Returns what is needed to judge and repeat the results."""
-    quoted = [shlex.quote(str(root)) for root in experiments]
+    quoted = [shlex.quote(str(folder)) for folder in folders]
+    files = [f"--submission {shlex.quote(str(each.file))}" for each in submissions]
     started = min((each for each in facts.started if each), default="-")
     finished = max((each for each in facts.finished if each), default="-")
     settings = [
@@ -430,7 +447,13 @@ def _methods(
     seeds = [
         f"{e['name']}: {', '.join(map(str, _listed(e['seeds'])))}" for e in experiments.values()
     ]
+    about = [
+        f"{d.title} by {', '.join(d.authors)}; code: {d.code}; tuning: {d.tuning}; "
+        f"hardware: {d.hardware}"
+        for d in (each.description for each in submissions)
+    ]
     return [
+        *([("Submissions", about)] if about else []),
         (
             "Budget",
             [
@@ -446,7 +469,7 @@ def _methods(
             "Repeat it with",
             [f"archgym run {root}/experiment.yaml -o another-folder" for root in quoted],
         ),
-        ("Built with", [f"archgym leaderboard {' '.join(quoted)} -o REPORT"]),
+        ("Built with", [f"archgym leaderboard {' '.join([*quoted, *files])} -o REPORT"]),
     ]
 
 

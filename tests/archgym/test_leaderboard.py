@@ -6,8 +6,11 @@ import shutil
 import subprocess
 
 import numpy as np
+import polars
 import pytest
 
+from archgym import submission
+from archgym.archive import write_archive
 from archgym.experiment import load_experiment
 from archgym.leaderboard import load_leaderboard
 from archgym.leaderboard_page import render, table, write_leaderboard
@@ -261,3 +264,35 @@ def test_the_page_works_in_a_browser(run, tmp_path):
     assert told["x"] == "seconds of search and evaluation"
     assert told["plots"]
     assert told["wide"]
+
+
+def test_submissions_are_verified_before_they_are_ranked(run, archgym_command, tmp_path):
+    about = {"version": 1, "title": EVIL, "authors": ["Ada Lovelace"], "tuning": "defaults"}
+    about |= {"code": "https://example.org/a", "description": "some", "hardware": "one core"}
+    file = tmp_path / "about.yaml"
+    file.write_text(json.dumps(about))
+    assert submission.submit(run("out"), "good.tar.zst", file).ok
+    status, _, _ = archgym_command("leaderboard", "--submission", "good.tar.zst", "-o", "report")
+    assert status == 0
+    text = (tmp_path / "report/leaderboard.json").read_text(encoding="utf-8")
+    methods = dict(json.loads(text)["methods"])
+    assert methods["Submissions"][0].startswith(f"{EVIL} by Ada Lovelace; code: https://")
+    assert methods["Built with"] == ["archgym leaderboard --submission good.tar.zst -o REPORT"]
+
+    root = submission.read_submission("good.tar.zst", "changed").folder
+    trials = next(root.rglob("trials.parquet"))
+    frame = polars.read_parquet(trials)
+    frame.with_columns(frame["score"] + 1.0).write_parquet(trials)
+    sources = {
+        each.relative_to(root).as_posix(): each.read_bytes()
+        for each in root.rglob("*")
+        if each.is_file() and each.name != "files.json"
+    }
+    sources["files.json"] = submission._index(sources)
+    write_archive(tmp_path / "bad.tar.zst", sources)
+    status, _, error = archgym_command("leaderboard", "--submission", "bad.tar.zst", "-o", "worse")
+    assert status == 2
+    assert error.startswith("error: bad.tar.zst: does not hold and is not ranked (")
+    assert not (tmp_path / "worse").exists()
+    status, _, error = archgym_command("leaderboard", "-o", "worse")
+    assert (status, error.count("\n")) == (2, 1)
