@@ -21,15 +21,24 @@ def space_of(manifest: Mapping[str, Any]) -> DesignSpace:
     return DesignSpace([Parameter.parse(each) for each in manifest["parameters"]])
 
 
-def _best(runs: Sequence[RunSummary]) -> list[Design]:
-    """Returns the best different designs of some runs, of equal ones the first found."""
+def best_of(runs: Sequence[RunSummary]) -> list[Design]:
+    """Returns the best different designs of some runs, of equal ones that nearest to the default.
+
+    Of one found by several runs the earliest is kept.
+    """
     found: dict[tuple[int, ...], Design] = {}
     for run in runs:
         for design in run.designs:
             there = found.get(design.row)
             if there is None or design.sample < there.sample:
                 found[design.row] = design
-    return sorted(found.values(), key=lambda each: (-each.score, each.sample, each.row))
+    default = runs[0].manifest["default"]
+
+    def place(design: Design) -> tuple[float, int, int, tuple[int, ...]]:
+        changed = sum(here != there for here, there in zip(design.row, default, strict=True))
+        return -design.score, changed, design.sample, design.row
+
+    return sorted(found.values(), key=place)
 
 
 def _texts(space: DesignSpace, row: Sequence[int]) -> list[str]:
@@ -41,11 +50,9 @@ def _texts(space: DesignSpace, row: Sequence[int]) -> list[str]:
     ]
 
 
-def best_designs(runs: Sequence[RunSummary]) -> dict[str, Any]:
+def describe(best: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the best designs with parameters and metrics, and more of them as index rows."""
-    manifest = runs[0].manifest
     space = space_of(manifest)
-    best = _best(runs)
     metrics = [metric["name"] for metric in manifest["metrics"]]
 
     def numbers(values: Mapping[str, float]) -> list[float | None]:
@@ -95,7 +102,7 @@ def importance(runs: Sequence[RunSummary]) -> list[float | None]:
     return shares
 
 
-def changes(runs: Sequence[RunSummary]) -> dict[str, Any]:
+def changes(found: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Says what makes the best design good: each change from the default design alone.
 
     Each parameter in which both differ is changed in the default design, and changed back in the
@@ -107,13 +114,12 @@ def changes(runs: Sequence[RunSummary]) -> dict[str, Any]:
     """
     from archgym.task import make_task
 
-    best = next(iter(_best(runs)), None)
-    if best is None:
+    if not found:
         return {"reason": "no feasible design was found"}
-    manifest = runs[0].manifest
+    best = found[0]
     space = space_of(manifest)
-    default, found = np.array(manifest["default"]), np.array(best.row)
-    differing = np.flatnonzero(default != found)
+    default, row = np.array(manifest["default"]), np.array(best.row)
+    differing = np.flatnonzero(default != row)
     if len(differing) == 0:
         return {"rows": []}
     try:
@@ -122,8 +128,8 @@ def changes(runs: Sequence[RunSummary]) -> dict[str, Any]:
             return {"reason": "the design space has changed since"}
         if any(task.reference[n] != v for n, v in manifest["reference"].items() if v == v):
             return {"reason": "the cost model answers differently now"}
-        scores = task.evaluate(_one_changed(default, found, differing)).score
-    except (ValueError, OSError, ImportError) as error:
+        scores = task.evaluate(_one_changed(default, row, differing)).score
+    except Exception as error:  # a cost model of another package may raise anything
         return {"reason": str(error).splitlines()[0] if str(error) else type(error).__name__}
     before, after = _texts(space, default.tolist()), _texts(space, best.row)
 

@@ -136,13 +136,17 @@ class _Facts:
 
 
 def load_leaderboard(
-    folders: Sequence[str | Path], submissions: Sequence[Submission] = ()
+    folders: Sequence[str | Path],
+    submissions: Sequence[Submission] = (),
+    *,
+    evaluate: bool = True,
 ) -> Leaderboard:
     """Reads results folders, finished or not.
 
     Args:
         folders: to read.
         submissions: that were unpacked and verified.
+        evaluate: whether the cost models are asked what makes the best designs good.
 
     Raises:
         ValueError: for a folder without results, one given twice, or files that cannot be read.
@@ -164,7 +168,7 @@ def load_leaderboard(
     agents = _agents(sources)
     boards: list[TaskBoard] = []
     for name, group in _by_task(sources).items():
-        boards += _boards(name, group, agents, facts)
+        boards += _boards(name, group, agents, facts, evaluate)
     labels = [agent.label for agent in agents.values()]
     ranked = rankings(boards, labels)
     counts = {
@@ -278,7 +282,11 @@ def _identity(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _boards(
-    name: str, sources: Sequence[Source], agents: Mapping[str, Agent], facts: _Facts
+    name: str,
+    sources: Sequence[Source],
+    agents: Mapping[str, Agent],
+    facts: _Facts,
+    evaluate: bool,
 ) -> list[TaskBoard]:
     """Reads the runs of one task and summarises them, apart where they cannot be compared."""
     parts: dict[str, list[RunSummary]] = {}
@@ -307,7 +315,7 @@ def _boards(
             if (place := (source.spec.folder, agents[source.settings].label)) in here
             or (place not in others and i == 0)
         )
-        boards.append(summarise(titles[i], _entries(agents, planned, runs)))
+        boards.append(summarise(titles[i], _entries(agents, planned, runs), evaluate))
     return boards
 
 

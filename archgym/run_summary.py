@@ -17,7 +17,7 @@ from archgym.results import load_run, trial_objectives
 from archgym.space import IntArray
 from archgym.statistics import best_so_far
 
-KEPT = 50
+KEPT = 20
 """Best designs that are kept of every run."""
 
 
@@ -139,17 +139,18 @@ def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
     feasible = np.isfinite(scores)
     columns = [metric["name"] for metric in manifest["metrics"]]
     order = np.argsort(-scores, kind="stable")[: min(KEPT, int(feasible.sum()))]
-    best = trials[order.tolist()].select("sample", "design", *columns)
+    rows = trials["design"].to_numpy()
+    values = {name: trials[name].to_numpy()[order].astype(np.float64).tolist() for name in columns}
     designs = tuple(
         Design(
-            tuple(row["design"]),
+            tuple(rows[i].tolist()),
             float(scores[i]),
-            {name: math.nan if row[name] is None else row[name] for name in columns},
+            {name: values[name][place] for name in columns},
             label,
             spec.seed,
-            row["sample"],
+            int(i) + 1,
         )
-        for i, row in zip(order, best.iter_rows(named=True), strict=True)
+        for place, i in enumerate(order)
     )
     seconds, evaluation = _seconds(times, len(scores))
     return RunSummary(
@@ -160,7 +161,7 @@ def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
         progress=progress_of(scores, seconds),
         evaluation_seconds=evaluation,
         designs=designs,
-        rows=trials["design"].to_numpy()[feasible].astype(np.int32),
+        rows=rows[feasible].astype(np.int32),
         scores=scores[feasible],
         objectives=trial_objectives(manifest, trials),
     )

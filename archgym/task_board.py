@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from archgym.best_designs import best_designs, changes, importance
+from archgym.best_designs import best_of, changes, describe, importance
 from archgym.comparison import Hits
 from archgym.landscape import measure
 from archgym.metric import BUDGET_FLOOR, FloatArray
@@ -88,14 +88,16 @@ def estimate_data(estimate: Estimate) -> list[float | None]:
     return shorts([estimate.value, estimate.low, estimate.high])
 
 
-def summarise(name: str, entries: Sequence[Entry]) -> TaskBoard:
+def summarise(name: str, entries: Sequence[Entry], evaluate: bool = True) -> TaskBoard:
     """Summarises one task.
 
     Args:
         name: shown for it.
         entries: one per agent; all runs are of one design space and cost model.
+        evaluate: whether the cost model is asked what makes the best design good.
     """
     runs = [run for entry in entries for run in entry.runs]
+    optimum: Optimum | None = None
     data: dict[str, Any] = {"name": name}
     regrets: dict[str, FloatArray] = {}
     spec = next(iter(runs)).manifest["task"] if runs else {}
@@ -105,8 +107,8 @@ def summarise(name: str, entries: Sequence[Entry]) -> TaskBoard:
         for entry in entries:
             if entry.runs:
                 regrets[entry.label] = np.array([regret_of(run, optimum) for run in entry.runs])
-        data |= _task_data(entries, runs, optimum, known is not None)
-    data["agents"] = [_agent_data(entry, regrets.get(entry.label)) for entry in entries]
+        data |= _task_data(entries, runs, optimum, known is not None, evaluate)
+    data["agents"] = [_agent_data(entry, regrets.get(entry.label), optimum) for entry in entries]
     return TaskBoard(
         name=name,
         env=str(spec.get("env", name.split(" ")[0])),
@@ -162,11 +164,15 @@ def regret_of(run: RunSummary, optimum: Optimum) -> float:
 
 
 def _task_data(
-    entries: Sequence[Entry], runs: Sequence[RunSummary], optimum: Optimum, known: bool
+    entries: Sequence[Entry],
+    runs: Sequence[RunSummary],
+    optimum: Optimum,
+    known: bool,
+    evaluate: bool,
 ) -> dict[str, Any]:
     manifest = runs[0].manifest
     objective = objective_of(manifest["task"]["objective"])
-    designs = best_designs(runs)
+    best = best_of(runs)
     many = f", reached by {optimum.count:,} designs" if optimum.count > 1 else ""
     kind = KINDS[optimum.kind] if known else "not known"
     return {
@@ -189,8 +195,10 @@ def _task_data(
         "seconds": shorts(seconds := _seconds_grid(runs)),
         "time_curves": [_curve(entry, seconds, "seconds") for entry in entries],
         "targets": _targets(entries, optimum, grid),
-        "designs": designs,
-        "changes": changes(runs),
+        "designs": describe(best, manifest),
+        "changes": changes(best, manifest)
+        if evaluate
+        else {"reason": "`archgym leaderboard` does it"},
         "importance": importance(_random_runs(runs)),
         "importance_basis": "the designs of `random`"
         if _random_runs(runs)[0].spec.agent == "random"
@@ -275,7 +283,9 @@ def _front_data(
     }
 
 
-def _agent_data(entry: Entry, regrets: FloatArray | None) -> dict[str, Any]:
+def _agent_data(
+    entry: Entry, regrets: FloatArray | None, optimum: Optimum | None
+) -> dict[str, Any]:
     runs = entry.runs
     told: dict[str, Any] = {
         "label": entry.label,
@@ -283,7 +293,7 @@ def _agent_data(entry: Entry, regrets: FloatArray | None) -> dict[str, Any]:
         "complete": entry.complete,
         "partial": entry.partial,
     }
-    if not runs or regrets is None:
+    if regrets is None or optimum is None:
         return told
     score = bootstrap([run.progress.best for run in runs])
     seconds = [run.progress.duration for run in runs]
@@ -294,7 +304,7 @@ def _agent_data(entry: Entry, regrets: FloatArray | None) -> dict[str, Any]:
         "seeds": sorted(run.spec.seed for run in runs),
         "samples": [min(counts := [run.progress.count for run in runs]), max(counts)],
         "score": estimate_data(score),
-        "regret": estimate_data(bootstrap(regrets)),
+        "regret": estimate_data(_regret(score, regrets, optimum)),
         "regrets": shorts(np.sort(regrets)),
         "factor": short(math.exp(score.value)) if beaten else None,
         "metrics": {
@@ -305,3 +315,12 @@ def _agent_data(entry: Entry, regrets: FloatArray | None) -> dict[str, Any]:
         "evaluation_seconds": short(float(np.median([run.evaluation_seconds for run in runs]))),
         "speed": short(sum(counts) / spent) if spent > 0 else None,
     }
+
+
+def _regret(score: Estimate, regrets: FloatArray, optimum: Optimum) -> Estimate:
+    """Returns the median regret; of one goal it falls with the score, so its interval is known."""
+    if optimum.front is not None:
+        return bootstrap(regrets)
+    ends = (score.value, score.high, score.low)
+    value, low, high = (optimum.regret(end) if math.isfinite(end) else math.inf for end in ends)
+    return Estimate(value, low, high)

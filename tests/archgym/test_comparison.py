@@ -14,6 +14,7 @@ from archgym.comparison import (
     probability_of_improvement,
     rank_over_tasks,
     stratified_bootstrap,
+    studentized_range,
 )
 from archgym.pareto import hypervolume, hypervolume_over_time
 from archgym.statistics import iqm, quantile
@@ -57,6 +58,12 @@ def test_critical_differences_are_those_of_demsars_table_5(agents, q):
     assert ranks.critical_difference == pytest.approx(
         q * math.sqrt(agents * (agents + 1) / 72), abs=2e-3
     )
+
+
+@pytest.mark.parametrize("groups", [2, 4, 15, 40])
+def test_studentized_range_is_scipys(groups):
+    theirs = scipy.stats.studentized_range.ppf(0.95, groups, np.inf)
+    assert studentized_range(groups) == pytest.approx(theirs, abs=1e-4)
 
 
 def test_few_tasks_are_not_ranked_and_equal_agents_do_not_differ():
