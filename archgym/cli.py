@@ -146,7 +146,8 @@ def run(
     """Run an experiment, print the result table and write the report."""
     from archgym import console, tables
     from archgym.experiment import load_experiment
-    from archgym.report import write_report
+    from archgym.leaderboard import load_leaderboard
+    from archgym.leaderboard_page import write_leaderboard
     from archgym.results import load_results
     from archgym.runner import run_experiment
 
@@ -160,7 +161,9 @@ def run(
         raise typer.Exit(130)
     results = load_results(outcome.folder)
     tables.print_results(results)
-    print(f"report: {write_report(results)}")
+    # A cost model that breaks must not break the report.
+    board = load_leaderboard([outcome.folder], evaluate=False)
+    print(f"report: {write_leaderboard(board, outcome.folder / 'report')}")
     if outcome.failures:
         for spec, reason in outcome.failures[:20]:
             print(f"error: {outcome.folder / spec.folder}: {reason}", file=sys.stderr)

@@ -16,7 +16,7 @@ from archgym.optimum import KINDS
 from archgym.store import write_atomically
 
 _SHOWN_PAIRS = 8
-_BLUE, _ORANGE = "#0072B2", "#E69F00"  # Okabe and Ito, as in the report
+_BLUE, _ORANGE = "#0072B2", "#E69F00"  # Okabe and Ito, as in leaderboards
 
 
 def percent(share: float | None) -> str:

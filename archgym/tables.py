@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archgym.console import number, print_table, score
 
 if TYPE_CHECKING:
+    from archgym.optimum import Optimum
     from archgym.results import AgentSummary, ExperimentResults, TaskResults
     from archgym.task import Task
     from archgym.tuning import TuningOutcome
@@ -239,15 +240,17 @@ def regret(value: float | None) -> str:
 
 def optimum_line(task: TaskResults) -> str:
     """Returns what is known about a task's optimum in one line, empty if nothing is."""
+    return "" if task.optimum is None else f"optimum: {optimum_text(task.optimum)}"
+
+
+def optimum_text(optimum: Optimum) -> str:
+    """Returns an optimum's score, how it is known, and what it is compared with."""
     from archgym.optimum import KINDS
 
-    optimum = task.optimum
-    if optimum is None:
-        return ""
     many = f", reached by {optimum.count:,} designs" if optimum.count > 1 else ""
     bound = "" if optimum.bound is None else f"; no design exceeds {optimum.bound:.4f}"
     return (
-        f"optimum: score {optimum.score:.4f}{many} ({KINDS[optimum.kind]}; {optimum.source})"
+        f"score {optimum.score:.4f}{many} ({KINDS[optimum.kind]}; {optimum.source})"
         f"{bound}; median random design: {optimum.median_random_score:.3f}"
     )
 

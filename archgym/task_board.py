@@ -13,10 +13,11 @@ from archgym.best_designs import best_of, changes, describe, importance
 from archgym.comparison import Hits
 from archgym.landscape import measure
 from archgym.metric import BUDGET_FLOOR, FloatArray
-from archgym.optimum import KINDS, Front, Optimum, optimum_of_spec
+from archgym.optimum import Front, Optimum, optimum_of_spec
 from archgym.pareto import front, hypervolume, hypervolume_over_time
 from archgym.run_summary import RunSummary
 from archgym.statistics import Estimate, bootstrap, log_grid, quantile
+from archgym.tables import optimum_text
 from archgym.task import objective_of
 
 WITHIN = (1, 5, 10)
@@ -173,8 +174,6 @@ def _task_data(
     manifest = runs[0].manifest
     objective = objective_of(manifest["task"]["objective"])
     best = best_of(runs)
-    many = f", reached by {optimum.count:,} designs" if optimum.count > 1 else ""
-    kind = KINDS[optimum.kind] if known else "not known"
     return {
         "env": manifest["task"]["env"],
         "workload": str(manifest["task"].get("workload", "")),
@@ -188,7 +187,7 @@ def _task_data(
             "known": known,
             "kind": optimum.kind if known else "best-found",
             "bound": short(optimum.bound),
-            "text": f"score {optimum.score:.4f}{many} ({kind}; {optimum.source})",
+            "text": optimum_text(optimum),
         },
         "samples": (grid := log_grid(max(run.progress.count for run in runs), _POINTS)).tolist(),
         "curves": [_curve(entry, grid.astype(np.float64), "samples") for entry in entries],
