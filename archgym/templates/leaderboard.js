@@ -214,14 +214,14 @@ function drawFront(task) {
   find("front-part").hidden = !task.front;
   if (!task.front) return;
   const { front } = task;
-  const names2 = front.metrics.slice(0, 2).map((name) => `${name}, times better than the default`);
+  const names2 = front.metrics.slice(0, 2).map((name) => `${name}, times better`);
   const points = (list) => ({ x: list.map((p) => Math.exp(p[0])), y: list.map((p) => Math.exp(p[1] ?? 0)) });
   const traces = taskAgents(task).filter((agent) => front.fronts[agent.j]).map(({ i, j, label }, place) => ({
     ...points(front.fronts[j]), name: plain(label), mode: "markers", visible: visibleAt(place),
     marker: { color: colourOf(i), symbol: symbols[i % symbols.length], size: 8 }, hovertemplate: "%{x:.3f}, %{y:.3f}",
   }));
   const known = { ...points(front.best), name: front.known ? "true front" : "best of all agents", mode: "lines", line: { width: 1, dash: "dot", shape: "vh", color: getComputedStyle(document.body).color }, hoverinfo: "skip" };
-  plot("front", [known, ...traces], { xaxis: { title: names2[0] }, yaxis: { title: names2[1] ?? "" } });
+  plot("front", [known, ...traces], { xaxis: { type: "log", title: names2[0] }, yaxis: { type: "log", title: names2[1] ?? "" } });
   plot("volume", bands(task, task.samples, front.curves, undefined, " designs"),
     { xaxis: { type: "log", dtick: 1, title: "designs evaluated" }, yaxis: { title: "hypervolume" } });
   const reference = front.reference.map((value, k) => `${front.metrics[k]} ${number(Math.exp(value))} times better than the default`);
@@ -237,7 +237,7 @@ function change(metric, before, after) {
   return { share, kind: (share < 0) === (metric.direction === "minimise") ? "better" : "worse" };
 }
 
-const percent = (share) => (share === null ? "-" : `${share > 0 ? "+" : ""}${(100 * share).toFixed(1)}%`);
+const percent = (share) => (share === null ? "-" : Math.abs(share) < 5e-4 ? "0.0%" : `${share > 0 ? "+" : ""}${(100 * share).toFixed(1)}%`);
 
 function drawDesigns(task) {
   const { parameters, metrics, default: usual, best, drawn } = task.designs;
@@ -274,7 +274,7 @@ function drawDesigns(task) {
 function drawParallel(parameters, drawn) {
   const width = parameters.length;
   const groups = Math.min(5, drawn.length);
-  const shades = ["#fde725", "#5ec962", "#21918c", "#3b528b", "#440154"];
+  const shades = ["#8a93a5", "#56B4E9", "#009E73", "#E69F00", "#D55E00"];
   const traces = [];
   for (let g = groups - 1; g >= 0; g--) {
     const part = drawn.slice(Math.floor((g * drawn.length) / groups), Math.floor(((g + 1) * drawn.length) / groups));
@@ -291,12 +291,12 @@ function drawParallel(parameters, drawn) {
     });
     const scores = part.map((row) => row[width]);
     traces.push({
-      x, y, text, mode: "lines", line: { color: shades[4 - g] , width: 1.2 }, hovertemplate: "%{text}<extra></extra>",
+      x, y, text, mode: "lines", line: { color: shades[4 - g], width: 1.2 }, hovertemplate: "%{text}<extra></extra>",
       name: `score ${number(Math.min(...scores))} to ${number(Math.max(...scores))}`,
     });
   }
   plot("parallel", traces.reverse(), {
-    xaxis: { tickvals: parameters.map((_, j) => j), ticktext: parameters.map((p) => plain(cut(p.name, 20))), tickangle: -40, zeroline: false },
+    xaxis: { tickvals: parameters.map((_, j) => j), ticktext: parameters.map((p) => plain(cut(p.name, 20))), tickangle: -40, zeroline: false, range: [-0.3, width - 0.7] },
     yaxis: { title: "first to last value", showticklabels: false, range: [-0.1, 1.1], zeroline: false },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
   });
