@@ -1,4 +1,6 @@
 import importlib
+import json
+import math
 import os
 import subprocess
 import sys
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from archgym import cli
+from archgym.store import load_trials
 
 OUTSIDE = Path(__file__).parent / "outside"
 
@@ -83,3 +86,24 @@ def command(capsys):
         return caught.value.code or 0, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def unfinish():
+    """A function that turns a complete run into one that was stopped after some trials."""
+
+    def stop(run, keep):
+        trials = load_trials(run)
+        manifest = json.loads((run / "run.json").read_text())
+        (run / "run.json").write_text(json.dumps({**manifest, "status": "running"}))
+        metrics = [metric["name"] for metric in manifest["metrics"]]
+        with (run / "trials.jsonl").open("w") as file:
+            for row in trials.head(keep).iter_rows(named=True):
+                line = {k: row[k] for k in ("sample", "design", "feasible", "violations")}
+                line["score"] = "-inf" if math.isinf(row["score"]) else row["score"]
+                line["metrics"] = {k: str(row[k]) for k in metrics}
+                file.write(json.dumps({**line, "breakdown": {}}) + "\n")
+        (run / "trials.parquet").unlink()
+        (run / "times.parquet").unlink()
+
+    return stop

@@ -9,7 +9,7 @@ import numpy as np
 import polars
 import pytest
 
-from archgym import submission
+from archgym import submission, yamlfile
 from archgym.archive import write_archive
 from archgym.experiment import load_experiment
 from archgym.leaderboard import load_leaderboard
@@ -146,6 +146,44 @@ def test_partial_and_empty_runs_are_shown(run):
     assert empty.runs == {"planned": 6, "complete": 0, "partial": 0}
     assert [entry.planned for entry in empty.tasks[0].entries] == [3, 3]
     assert "Outside-v0" in render(empty)
+
+
+def test_killed_runs_count_only_where_there_is_no_complete_one(run, unfinish):
+    folder = run("out")
+    runs = folder / "runs/Outside-v0_walk_fast"
+    unfinish(runs / "random/seed-0", 7)
+    unfinish(runs / "random/seed-1", 5)
+    unfinish(runs / "loud/seed-1", 9)
+    board = load_leaderboard([folder])
+    assert board.runs == {"planned": 4, "complete": 1, "partial": 3}
+    loud, random = board.tasks[0].data["agents"]
+    assert (loud["complete"], loud["partial"], loud["seeds"]) == (1, 1, [0])
+    assert (random["complete"], random["partial"], random["samples"]) == (0, 2, [5, 7])
+    assert "random on Outside-v0 walk fast (0 of 2 complete)" in " ".join(board.warnings)
+    assert "Outside-v0" in render(board)
+
+
+def test_tuned_agents_beside_untuned_ones_are_named(run):
+    folder = run("out", "agents=[{name: genetic, label: genetic tuned}, hill-climbing]")
+    experiment = yamlfile.read(folder / "experiment.yaml")
+    experiment["agents"][0] = {"name": "genetic", "preset": "genetic.yaml"}
+    (folder / "experiment.yaml").write_text(yamlfile.dump(experiment))
+    board = load_leaderboard([folder])
+    assert [agent.tuned for agent in board.agents] == [True, False]
+    assert "Tuned agents (genetic tuned) are compared with untuned ones." in board.warnings
+
+
+def test_ten_tasks_have_a_critical_difference(run):
+    tasks = [
+        f"{{env: Outside-v0, objective: {{name: o{i}, metrics: [cost_ns]}}}}" for i in range(10)
+    ]
+    folder = run("out", f"tasks=[{', '.join(tasks)}]", "agents=[random, genetic, hill-climbing]")
+    board = load_leaderboard([folder], evaluate=False)
+    difference = board.rankings[0]["difference"]
+    # Demšar's table 5: q is 2.343 for three agents.
+    assert difference["critical_difference"] == pytest.approx(2.343 * math.sqrt(12 / 60), abs=1e-3)
+    assert sum(difference["ranks"]) == pytest.approx(6.0, abs=1e-3)
+    assert all(each["difference"] is None for each in board.rankings[1:])
 
 
 def test_unfair_comparisons_are_named(run):

@@ -56,23 +56,7 @@ def test_plain_data_is_strict_json(folder):
     assert json.loads(text)["tasks"][0]["agents"][0]["runs"]["complete"] == 3
 
 
-def unfinish(run, keep):
-    """Turns a complete run into one that was stopped after some trials."""
-    trials = archgym.load_trials(run)
-    manifest = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**manifest, "status": "running"}))
-    metrics = [metric["name"] for metric in manifest["metrics"]]
-    with (run / "trials.jsonl").open("w") as file:
-        for row in trials.head(keep).iter_rows(named=True):
-            line = {k: row[k] for k in ("sample", "design", "feasible", "violations")}
-            line["score"] = "-inf" if math.isinf(row["score"]) else row["score"]
-            line["metrics"] = {k: str(row[k]) for k in metrics}
-            file.write(json.dumps({**line, "breakdown": {}}) + "\n")
-    (run / "trials.parquet").unlink()
-    (run / "times.parquet").unlink()
-
-
-def test_partial_and_missing_runs_are_counted_not_dropped(folder):
+def test_partial_and_missing_runs_are_counted_not_dropped(folder, unfinish):
     runs = folder / "runs/Outside-v0_walk_fast"
     unfinish(runs / "loud/seed-2", keep=5)
     for seed in range(3):
