@@ -486,3 +486,11 @@ def test_through_the_command(results, command):
     status, out, _ = command("verify", "out", "--json")
     assert status == 1
     assert json.loads(out)["findings"][0]["field"] == "metrics.cost_ns"
+
+
+def test_presets_are_not_part_of_the_results(results):
+    file = results / "experiment.yaml"
+    file.write_text(file.read_text().replace("- name: loud", "- {name: loud, preset: gone.yaml}"))
+    told = verify(results)
+    assert told.ok
+    assert "experiment.yaml names presets" in told.notes[0]
