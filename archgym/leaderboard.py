@@ -7,9 +7,7 @@ model or version of archgym, and the leaderboard says so. Memory holds the runs 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archgym import yamlfile
+from archgym.leaderboard_notes import Facts, fairness, methods
 from archgym.plan import RunSpec
-from archgym.ranking import LEAST_SEEDS, THRESHOLDS, rankings
+from archgym.ranking import THRESHOLDS, rankings
 from archgym.run_summary import RunSummary, summarise_run
 from archgym.task_board import Entry, TaskBoard, summarise
 from archgym.workspace import read_plan
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from archgym.submission import Submission
 
 FORMAT = 1
-_LEAST_SEEDS_FOR_INTERVAL = 5
-_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -108,33 +105,6 @@ class Leaderboard:
         }
 
 
-class _Facts:
-    """What is collected over all runs while they are read."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.values: dict[str, Counter[str]] = {}
-        self.started: list[str] = []
-        self.finished: list[str] = []
-
-    def add(self, manifest: Mapping[str, Any]) -> None:
-        git, host = manifest.get("git"), manifest.get("host") or {}
-        source = "installed package"
-        if git:
-            changed = "" if git["clean"] else " with uncommitted changes"
-            source = f"{git['commit'][:12]}{changed}"
-        told = {
-            "Versions": ", ".join(f"{k} {v}" for k, v in manifest.get("versions", {}).items()),
-            "Source": source,
-            "Machine": f"{host.get('system', '-')}, {host.get('cpus', '-')} cores, "
-            f"Python {host.get('python', '-')}",
-        }
-        for name, text in told.items():
-            self.values.setdefault(name, Counter())[text] += 1
-        self.started.append(manifest.get("started") or "")
-        self.finished.append(manifest.get("finished") or "")
-
-
 def load_leaderboard(
     folders: Sequence[str | Path],
     submissions: Sequence[Submission] = (),
@@ -163,7 +133,7 @@ def load_leaderboard(
         experiments[root] = yamlfile.read(root / "experiment.yaml")
         tuned = _tuned_titles(experiments[root])
         sources += [Source(root, spec, _is_tuned(spec, tuned)) for spec in specs]
-    facts = _Facts()
+    facts = Facts()
     sources = _without_repeats(sources, shown, facts)
     agents = _agents(sources)
     boards: list[TaskBoard] = []
@@ -182,9 +152,9 @@ def load_leaderboard(
         agents=tuple(agents.values()),
         tasks=tuple(boards),
         rankings=ranked,
-        warnings=tuple([*facts.notes, *_warnings(boards, list(agents.values()), facts, ranked)]),
+        warnings=tuple([*facts.notes, *fairness(boards, list(agents.values()), facts, ranked)]),
         methods=tuple(
-            _methods(folders, submissions, experiments, boards, list(agents.values()), facts)
+            methods(folders, submissions, experiments, boards, list(agents.values()), facts)
         ),
         runs=counts,
     )
@@ -204,7 +174,7 @@ def _is_tuned(spec: RunSpec, tuned: Iterable[tuple[str, str]]) -> bool:
 
 
 def _without_repeats(
-    sources: Sequence[Source], shown: Mapping[Path, str], facts: _Facts
+    sources: Sequence[Source], shown: Mapping[Path, str], facts: Facts
 ) -> list[Source]:
     """Keeps one of runs that several folders hold, a complete one before a partial one."""
     from archgym.workspace import run_status
@@ -285,7 +255,7 @@ def _boards(
     name: str,
     sources: Sequence[Source],
     agents: Mapping[str, Agent],
-    facts: _Facts,
+    facts: Facts,
     evaluate: bool,
 ) -> list[TaskBoard]:
     """Reads the runs of one task and summarises them, apart where they cannot be compared."""
@@ -323,7 +293,7 @@ def _sharing(summary: RunSummary, first: RunSummary) -> RunSummary:
     return RunSummary(**{**vars(summary), "manifest": first.manifest})
 
 
-def _titles(name: str, identities: Sequence[Mapping[str, str]], facts: _Facts) -> list[str]:
+def _titles(name: str, identities: Sequence[Mapping[str, str]], facts: Facts) -> list[str]:
     """Names the parts of a task, and notes in what they differ."""
     if len(identities) < 2:
         return [name]
@@ -357,129 +327,3 @@ def _entries(
             )
         )
     return entries
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _warnings(
-    boards: Sequence[TaskBoard],
-    agents: Sequence[Agent],
-    facts: _Facts,
-    ranked: Sequence[Mapping[str, Any]],
-) -> list[str]:
-    """Says what makes the comparison unfair or uncertain."""
-    told = []
-    partial = [
-        f"{entry.label} on {board.name} ({entry.complete} of {entry.planned} complete)"
-        for board in boards
-        for entry in board.entries
-        if entry.complete < entry.planned
-    ]
-    if partial:
-        told.append(f"Partial: runs are missing or have not ended: {_some(partial)}.")
-    uneven = [
-        board.name for board in boards if len({len(each) for each in board.regrets.values()}) > 1
-    ]
-    if uneven:
-        told.append(f"Unequal numbers of seeds: {_some(uneven)}.")
-    budgets: dict[str, set[int]] = {}
-    for board in boards:
-        for label in board.regrets:
-            budgets.setdefault(label, set()).add(board.budget)
-    if len({frozenset(each) for each in budgets.values()}) > 1:
-        told.append("Unequal budgets: not every agent was run with every budget.")
-    lacking = [
-        agent.label for agent in agents if any(agent.label not in board.regrets for board in boards)
-    ]
-    if lacking:
-        told.append(f"Not on every task, so without a place over all of them: {_some(lacking)}.")
-    tunable = [agent for agent in agents if agent.hyperparameters]
-    tuned = [agent.label for agent in tunable if agent.tuned]
-    if tuned and len(tuned) < len(tunable):
-        told.append(f"Tuned agents ({_some(tuned)}) are compared with untuned ones.")
-    fewest = min((len(each) for b in boards for each in b.regrets.values()), default=0)
-    if boards and fewest < LEAST_SEEDS:
-        least = _LEAST_SEEDS_FOR_INTERVAL
-        also = f", and {least} for an interval that means something" if fewest < least else ""
-        told.append(f"Few seeds: {fewest} at the least; {LEAST_SEEDS} are needed to rank{also}.")
-    rows = ranked[0]["rows"] if ranked else []
-    tied = [
-        f"{agents[row['agent']].label} and {agents[after['agent']].label}"
-        for row, after in itertools.pairwise(rows)
-        if row["tied"]
-    ]
-    if tied:
-        told.append(
-            f"Too wide to rank: the intervals of neighbours in the ranking overlap: {_some(tied)}."
-        )
-    return told + _mixed(facts)
-
-
-def _mixed(facts: _Facts) -> list[str]:
-    told = []
-    for name, what in (
-        ("Versions", "package versions"),
-        ("Source", "commits"),
-        ("Machine", "machines"),
-    ):
-        count = len(facts.values.get(name, ()))
-        if count > 1:
-            effect = "seconds do not compare" if name == "Machine" else "see the methods"
-            told.append(f"Runs come from {count} different {what}; {effect}.")
-    if any("uncommitted" in text for text in facts.values.get("Source", ())):
-        told.append("Some runs come from a source tree with uncommitted changes.")
-    return told
-
-
-def _methods(
-    folders: Sequence[str | Path],
-    submissions: Sequence[Submission],
-    experiments: Mapping[Path, Mapping[str, Any]],
-    boards: Sequence[TaskBoard],
-    agents: Sequence[Agent],
-    facts: _Facts,
-) -> list[tuple[str, list[str]]]:
-    """Returns what is needed to judge and repeat the results."""
-    quoted = [shlex.quote(str(folder)) for folder in folders]
-    files = [f"--submission {shlex.quote(str(each.file))}" for each in submissions]
-    started = min((each for each in facts.started if each), default="-")
-    finished = max((each for each in facts.finished if each), default="-")
-    settings = [
-        f"{a.label}: {', '.join(f'{k} {v}' for k, v in a.hyperparameters.items()) or 'no settings'}"
-        f"{' (tuned)' if a.tuned else ''}"
-        for a in agents
-    ]
-    seeds = [
-        f"{e['name']}: {', '.join(map(str, _listed(e['seeds'])))}" for e in experiments.values()
-    ]
-    about = [
-        f"{d.title} by {', '.join(d.authors)}; code: {d.code}; tuning: {d.tuning}; "
-        f"hardware: {d.hardware}"
-        for d in (each.description for each in submissions)
-    ]
-    return [
-        *([("Submissions", about)] if about else []),
-        (
-            "Budget",
-            [
-                f"{budget:,} different designs per run"
-                for budget in sorted({board.budget for board in boards if board.budget})
-            ],
-        ),
-        ("Seeds", seeds),
-        ("Agents", settings),
-        ("Run", [f"{started} to {finished}"]),
-        *((name, list(facts.values.get(name, ()))) for name in ("Versions", "Source", "Machine")),
-        (
-            "Repeat it with",
-            [f"archgym run {root}/experiment.yaml -o another-folder" for root in quoted],
-        ),
-        ("Built with", [f"archgym leaderboard {' '.join([*quoted, *files])} -o REPORT"]),
-    ]
-
-
-def _listed(seeds: int | Sequence[int]) -> list[int]:
-    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
