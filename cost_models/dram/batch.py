@@ -10,7 +10,7 @@ import numpy as np
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram import dramsys, ramulator
 from archgym.cost_models.dram.by_source import count_by_source
-from archgym.cost_models.dram.jit import compiled, forget_stale_kernels, inlined
+from archgym.cost_models.dram.jit import allocating, compiled, forget_stale_kernels, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import clear, percentile, tail_of
 
@@ -21,7 +21,7 @@ _modern = dramsys.simulate_modern
 _ramulator = ramulator.simulate
 
 
-@inlined
+@allocating
 def latency_tail(q: IntArray, geometry: IntArray) -> IntArray:
     """Memory for the largest latencies of the reads among requests `q`."""
     reads = 0
@@ -31,7 +31,7 @@ def latency_tail(q: IntArray, geometry: IntArray) -> IntArray:
     return tail_of(reads)
 
 
-@inlined
+@allocating
 def latency_cells(q: IntArray, latency: IntArray, sources: IntArray) -> IntArray:
     """`latency`, or room for the latency of every request where sources are told apart."""
     if sources.shape[1] > 0 and latency.size == 0:
@@ -49,7 +49,7 @@ def add_channel(totals: IntArray, out: IntArray) -> None:
     totals[c.O_CYCLES] = cycles
 
 
-@inlined
+@allocating
 def run_designs(
     kernel: Callable[..., None],
     q: IntArray,

@@ -32,7 +32,7 @@ from archgym.cost_models.dram.bank_timing import (
     occupy,
     part_precharges,
 )
-from archgym.cost_models.dram.jit import apart, compiled, inlined
+from archgym.cost_models.dram.jit import allocating, apart, compiled, inlined
 from archgym.cost_models.dram.machine import (
     build,
     classify,
@@ -66,10 +66,11 @@ from archgym.cost_models.dram.refresh import first_trigger, look, refreshed, rem
 from archgym.cost_models.dram.responses import (
     answer,
     answer_in_order,
+    doubled,
+    lacks_room,
     lines_of,
     power_of_two,
     reads_before,
-    with_room,
 )
 from archgym.cost_models.dram.source_batches import ends_batch, tag, with_tags
 from archgym.cost_models.dram.waiting import (
@@ -83,7 +84,7 @@ from archgym.cost_models.dram.waiting import (
 )
 
 
-@inlined
+@allocating
 def start(
     geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int, more: bool
 ) -> IntArray:
@@ -406,7 +407,7 @@ def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int, more
     choose(m, slot, b, more)
 
 
-@inlined
+@allocating
 def run(
     q: IntArray,
     most_reads: int,
@@ -436,11 +437,37 @@ def run(
     m[c.X_ARRIVES] = q[c.Q_ARRIVAL] if n > 0 else c.INF
     m[c.X_SENT] = m[c.X_ARRIVES]
     t = 0
+    while t >= 0:
+        if m[c.X_IN_ORDER] and lacks_room(window, m):
+            window = doubled(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
+        t = serve(m, slot, q, returns, lines, tail, latency, commands, out, window, t, more)
+    close_books(m, out)
+    if more and m[c.Z_DOWN] > 0:
+        close_states(m, commands, out)
+
+
+@inlined
+def serve(
+    m: IntArray,
+    slot: IntArray,
+    q: IntArray,
+    returns: IntArray,
+    lines: IntArray,
+    tail: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    out: IntArray,
+    window: IntArray,
+    t: int,
+    more: bool,
+) -> int:
+    """Go on from cycle `t`; return -1 at the end, or the cycle at which `window` is too small."""
+    n = q.size // c.REQUEST_CELLS
     refresh_first = False
     while True:
         if m[c.X_ARRIVES] <= t and not refresh_first and has_room(m):
-            if m[c.X_IN_ORDER]:
-                window = with_room(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
+            if m[c.X_IN_ORDER] and lacks_room(window, m):
+                return t
             accept(m, slot, q, commands, out, t, more)
         if m[c.X_SENDING]:
             find_arrival(m, q, returns)
@@ -450,7 +477,7 @@ def run(
         find_command(m, t, more)
         now = min(m[c.X_BEST_AT], m[c.X_TRIGGER])
         if m[c.X_SERVED] == n and now >= out[c.O_CYCLES]:
-            break
+            return -1
         if m[c.X_ARRIVES] < now and has_room(m):
             t = m[c.X_ARRIVES]
             continue
@@ -487,9 +514,6 @@ def run(
             answer_in_order(m, q, returns, lines, tail, latency, out, window, i, accepted, ready)
         else:
             answer(m, q, returns, lines, tail, latency, out, i, accepted, ready)
-    close_books(m, out)
-    if more and m[c.Z_DOWN] > 0:
-        close_states(m, commands, out)
 
 
 @compiled

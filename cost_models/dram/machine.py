@@ -6,11 +6,11 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, rank_at, request_at, slot_at
-from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.dram.jit import allocating, inlined
 from archgym.cost_models.dram.policy import IntArray
 
 
-@inlined
+@allocating
 def build(geometry: IntArray, tm: IntArray, lists: int) -> IntArray:
     """Memory of precharged banks and idle ranks, with room for `lists` lists per bank."""
     ranks = geometry[c.G_RANKS]
@@ -49,7 +49,7 @@ def build(geometry: IntArray, tm: IntArray, lists: int) -> IntArray:
     return m
 
 
-@inlined
+@allocating
 def free_slots(count: int) -> IntArray:
     """Cells of free slots, each naming the next."""
     slot = np.empty(count * c.SLOT_CELLS, np.int64)

@@ -12,13 +12,13 @@ from archgym.cost_models.dram.bank_timing import (
     raise_rank,
     raise_to,
 )
-from archgym.cost_models.dram.jit import apart, inlined
+from archgym.cost_models.dram.jit import allocating, apart, inlined
 from archgym.cost_models.dram.machine import drop, record
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import choose_all
 
 
-@apart
+@allocating
 def start_more(m: IntArray, geometry: IntArray, policy: IntArray) -> IntArray:
     """The memory with the cells of the parameters that only `modern` has."""
     m[c.Z_CAP] = policy[c.P_ROW_HIT_CAP] if policy[c.P_ROW_HIT_CAP] > 0 else c.INF

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from archgym.cost_models.dram.jit import apart, inlined
+from archgym.cost_models.dram.jit import allocating, apart, inlined
 from archgym.cost_models.dram.policy import IntArray
 
 _COUNT = 0
@@ -27,7 +27,7 @@ def tail_size(n: int) -> int:
     return n - (99 * n + 99) // 100 + 1
 
 
-@inlined
+@allocating
 def tail_of(n: int) -> IntArray:
     """Memory for the largest of `n` values, see `clear`."""
     return np.zeros(_VALUES + 2 * (tail_size(n) if n > 0 else 0), np.int64)

@@ -28,7 +28,7 @@ from archgym.cost_models.dram.bank_timing import (
     part_precharges,
     raise_to,
 )
-from archgym.cost_models.dram.jit import compiled, inlined
+from archgym.cost_models.dram.jit import allocating, compiled, inlined
 from archgym.cost_models.dram.machine import (
     build,
     classify,
@@ -51,7 +51,7 @@ from archgym.cost_models.dram.row_cap import (
 )
 
 
-@inlined
+@allocating
 def start(geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int) -> IntArray:
     """Memory of a controller with the parameters `policy`."""
     m = build(geometry, tm, 2)
@@ -439,23 +439,19 @@ def access(m: IntArray, slot: IntArray, out: IntArray, b: int, s: int, t: int) -
         count_access(m, b)
 
 
-@compiled
-def simulate(
+@inlined
+def serve(
+    m: IntArray,
+    slot: IntArray,
     q: IntArray,
-    most_reads: int,
-    geometry: IntArray,
-    tm: IntArray,
-    policy: IntArray,
+    returns: IntArray,
+    lines: IntArray,
     tail: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
 ) -> None:
-    """Run one design over the requests of one channel; arguments as in `dramsys.simulate`."""
-    m = start(geometry, tm, policy, most_reads)
-    slot = free_slots(m[c.Y_ROOM] + m[c.Y_ROOM + 1] + m[c.X_RANKS] * m[c.X_PER_RANK])
-    returns = np.zeros((2, power_of_two(most_reads)), np.int64)
-    lines = lines_of(m, q)
+    """Serve all requests of `q`."""
     n = q.size // c.REQUEST_CELLS
     t = 1
     tick = 2 - m[c.T_BUSES]  # with two buses another command may go in the same cycle
@@ -516,6 +512,26 @@ def simulate(
                 latency[i, 0] = t - q[request_at(i) + c.Q_ARRIVAL]
                 latency[i, 1] = accepted - q[request_at(i) + c.Q_ARRIVAL]
         t += tick
+
+
+@compiled
+def simulate(
+    q: IntArray,
+    most_reads: int,
+    geometry: IntArray,
+    tm: IntArray,
+    policy: IntArray,
+    tail: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    out: IntArray,
+) -> None:
+    """Run one design over the requests of one channel; arguments as in `dramsys.simulate`."""
+    m = start(geometry, tm, policy, most_reads)
+    slot = free_slots(m[c.Y_ROOM] + m[c.Y_ROOM + 1] + m[c.X_RANKS] * m[c.X_PER_RANK])
+    returns = np.zeros((2, power_of_two(most_reads)), np.int64)
+    lines = lines_of(m, q)
+    serve(m, slot, q, returns, lines, tail, latency, commands, out)
     # Ticks count from 1, cycles from 0.
     m[c.X_ACCOUNTED] -= 1
     close_books(m, out)

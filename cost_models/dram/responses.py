@@ -6,7 +6,7 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import request_at
-from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.dram.jit import allocating, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import keep_largest
 
@@ -20,7 +20,7 @@ def power_of_two(n: int) -> int:
     return size
 
 
-@inlined
+@allocating
 def lines_of(m: IntArray, q: IntArray) -> IntArray:
     """Parts answered so far of each line; empty where a line is one request."""
     parts = m[c.X_PARTS]
@@ -111,10 +111,15 @@ def answer_in_order(
 
 
 @inlined
-def with_room(window: IntArray, head: int, accepted: int) -> IntArray:
-    """The ring of answers that wait for earlier ones, doubled if the next request has no place."""
-    if 2 * (accepted - head + 2) <= window.size:
-        return window
+def lacks_room(window: IntArray, m: IntArray) -> bool:
+    """Whether the ring of answers that wait for earlier ones has no place for the next request."""
+    waiting = m[c.X_ACCEPTED] - m[c.X_NEXT_ANSWER]
+    return bool(2 * (waiting + 2) > window.size)
+
+
+@allocating
+def doubled(window: IntArray, head: int, accepted: int) -> IntArray:
+    """The ring of answers that wait for earlier ones, with twice the places."""
     grown = np.full(2 * window.size, -1, np.int64)
     for k in range(head, accepted):
         old = 2 * (k & ((window.size >> 1) - 1))

@@ -13,7 +13,7 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, request_at, slot_at
-from archgym.cost_models.dram.jit import apart, inlined
+from archgym.cost_models.dram.jit import allocating, apart, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.waiting import bank_of
 
@@ -23,7 +23,7 @@ _NO_HIT = 1 << (_RANK_SHIFT + 6)
 _UNMARKED = 1 << (_RANK_SHIFT + 7)
 
 
-@apart
+@allocating
 def with_tags(m: IntArray, slot: IntArray, q: IntArray) -> IntArray:
     """The slots `slot` with a cell each behind them for its source and mark."""
     m[c.Z_TAGS] = slot.size
