@@ -17,7 +17,7 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import request_at
-from archgym.cost_models.dram.jit import allocating
+from archgym.cost_models.dram.jit import compiled
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.power import FloatArray
 from archgym.cost_models.dram.quantile import clear, keep_largest, percentile, tail_of
@@ -69,7 +69,7 @@ def source_result(sources: IntArray, alone_ns: FloatArray | None, ns: float) -> 
     )
 
 
-@allocating
+@compiled
 def count_by_source(q: IntArray, parts: int, latency: IntArray, out: IntArray) -> None:
     """Fill `out` (sources, c.SOURCE_OUTPUTS) from the `latency` (requests, 2) of requests `q`.
 

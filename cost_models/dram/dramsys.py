@@ -408,22 +408,10 @@ def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int, more
 
 
 @allocating
-def run(
-    q: IntArray,
-    most_reads: int,
-    geometry: IntArray,
-    tm: IntArray,
-    policy: IntArray,
-    tail: IntArray,
-    latency: IntArray,
-    commands: IntArray,
-    out: IntArray,
-    more: bool,
-) -> None:
-    """Run one design over the requests `q` of one channel; `out` must be zero and is filled.
-
-    `more`, a constant, compiles in the parameters that `modern` has beyond those of `dramsys`.
-    """
+def prepare(
+    q: IntArray, most_reads: int, geometry: IntArray, tm: IntArray, policy: IntArray, more: bool
+) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray, IntArray]:
+    """Memory, slots, requests, rings of answers, lines and window of one design, see `serve`."""
     m = start(geometry, tm, policy, most_reads, more)
     if most_reads > 0:
         q = q.copy()  # the arrivals of a closed loop are this design's own
@@ -432,18 +420,9 @@ def run(
         slot = with_tags(m, slot, q)
     window = np.full(2048 if m[c.X_IN_ORDER] else 0, -1, np.int64)
     returns = np.zeros((2, power_of_two(max(m[c.X_MOST_ACTIVE], most_reads))), np.int64)
-    lines = lines_of(m, q)
-    n = q.size // c.REQUEST_CELLS
-    m[c.X_ARRIVES] = q[c.Q_ARRIVAL] if n > 0 else c.INF
+    m[c.X_ARRIVES] = q[c.Q_ARRIVAL] if q.size > 0 else c.INF
     m[c.X_SENT] = m[c.X_ARRIVES]
-    t = 0
-    while t >= 0:
-        if m[c.X_IN_ORDER] and lacks_room(window, m):
-            window = doubled(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
-        t = serve(m, slot, q, returns, lines, tail, latency, commands, out, window, t, more)
-    close_books(m, out)
-    if more and m[c.Z_DOWN] > 0:
-        close_states(m, commands, out)
+    return m, slot, q, returns, lines_of(m, q), window
 
 
 @inlined
@@ -461,7 +440,10 @@ def serve(
     t: int,
     more: bool,
 ) -> int:
-    """Go on from cycle `t`; return -1 at the end, or the cycle at which `window` is too small."""
+    """Serve the requests `q` from cycle `t`; return -1, or the cycle at which `window` is full.
+
+    `more`, a constant, compiles in the parameters that `modern` has beyond those of `dramsys`.
+    """
     n = q.size // c.REQUEST_CELLS
     refresh_first = False
     while True:
@@ -528,8 +510,17 @@ def simulate(
     commands: IntArray,
     out: IntArray,
 ) -> None:
-    """Run a `dramsys` design, see `run`."""
-    run(q, most_reads, geometry, tm, policy, tail, latency, commands, out, False)
+    """Run one `dramsys` design over the requests `q` of one channel.
+
+    `out` must be zero and is filled; `tail`, `latency` and `commands` as in `batch.run_designs`.
+    """
+    m, slot, q, returns, lines, window = prepare(q, most_reads, geometry, tm, policy, False)
+    t = 0
+    while t >= 0:
+        if m[c.X_IN_ORDER] and lacks_room(window, m):
+            window = doubled(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
+        t = serve(m, slot, q, returns, lines, tail, latency, commands, out, window, t, False)
+    close_books(m, out)
 
 
 @compiled
@@ -544,5 +535,13 @@ def simulate_modern(
     commands: IntArray,
     out: IntArray,
 ) -> None:
-    """Run a `modern` design, see `run`."""
-    run(q, most_reads, geometry, tm, policy, tail, latency, commands, out, True)
+    """Run one `modern` design, see `simulate`."""
+    m, slot, q, returns, lines, window = prepare(q, most_reads, geometry, tm, policy, True)
+    t = 0
+    while t >= 0:
+        if m[c.X_IN_ORDER] and lacks_room(window, m):
+            window = doubled(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
+        t = serve(m, slot, q, returns, lines, tail, latency, commands, out, window, t, True)
+    close_books(m, out)
+    if m[c.Z_DOWN] > 0:
+        close_states(m, commands, out)
