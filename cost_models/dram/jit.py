@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
+
+# A function compiled so borrows its arrays: it neither makes nor returns one. Numba would count
+# references to every array passed, with atomic operations, more than half of a kernel's time.
+_BORROWING: dict[str, Any] = {"nogil": True, "_nrt": False}
 
 
 def forget_stale_kernels(folder: Path) -> None:
@@ -36,14 +40,11 @@ def allocating(function: _Function) -> _Function:
     return cast(_Function, numba.njit(nogil=True, forceinline=True)(function))
 
 
-# A function of the two kinds below borrows its arrays: it neither makes nor returns one. Numba
-# would count references to every array passed, with atomic operations, more than half of a
-# kernel's time; `_nrt` leaves that out.
 def inlined(function: _Function) -> _Function:
     """Compile into every caller, so that a step of a kernel costs no call."""
-    return cast(_Function, numba.njit(nogil=True, forceinline=True, _nrt=False)(function))
+    return cast(_Function, numba.njit(forceinline=True, **_BORROWING)(function))
 
 
 def apart(function: _Function) -> _Function:
     """Compile on its own: for what a kernel seldom does, so that its common steps stay compact."""
-    return cast(_Function, numba.njit(nogil=True, _nrt=False)(function))
+    return cast(_Function, numba.njit(**_BORROWING)(function))
