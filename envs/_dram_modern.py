@@ -59,8 +59,14 @@ class ModernController:
 
     def __init__(self, device: DramDevice, trace: Trace, allow_no_refresh: bool) -> None:
         last = int(trace.address.max()) if trace.n_requests else 0
-        self.space = modern_space(device, last, allow_no_refresh)
-        affordable = organisations(device)
+        dependent = trace.max_outstanding_reads is not None
+        self.space = modern_space(device, last, allow_no_refresh, dependent)
+        affordable = [p for p in organisations(device) if p[0] == 1 or not dependent]
+        if not affordable:
+            raise ValueError(
+                f"trace {trace.name!r} limits its outstanding reads, which is simulated for one "
+                f"channel only; device {device.name!r} has {device.organisation.channels}"
+            )
         large = [p for p in affordable if reshaped(device, *p).capacity_bytes > last]
         if not large:
             most = max(affordable, key=lambda p: p[0] * p[1])

@@ -76,17 +76,20 @@ def refreshes(device: DramDevice) -> tuple[str, ...]:
     return tuple(name for name, has in known.items() if has and name in _names("RefreshPolicy"))
 
 
-def modern_space(device: DramDevice, last_byte: int, allow_no_refresh: bool) -> DesignSpace:
+def modern_space(
+    device: DramDevice, last_byte: int, allow_no_refresh: bool, one_channel: bool = False
+) -> DesignSpace:
     """Returns the space for a device and a trace.
 
     Args:
         device: the device, whose channels are multiplied and whose ranks are replaced.
         last_byte: largest address of the trace.
         allow_no_refresh: whether never to refresh is one of the choices.
+        one_channel: whether the trace can be simulated for one channel only.
     """
     return DesignSpace(
         [*_memory(device), *_scheduling(), *_front_end(), *_refresh(device, allow_no_refresh)],
-        _constraints(device, last_byte),
+        _constraints(device, last_byte, one_channel),
     )
 
 
@@ -330,7 +333,7 @@ def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
     )
 
 
-def _constraints(device: DramDevice, last_byte: int) -> Sequence[Constraint]:
+def _constraints(device: DramDevice, last_byte: int, one_channel: bool) -> Sequence[Constraint]:
     o = device.organisation
     part_bytes = device.capacity_bytes // (o.channels * o.ranks)
 
@@ -345,7 +348,13 @@ def _constraints(device: DramDevice, last_byte: int) -> Sequence[Constraint]:
         asleep = columns["PowerDownPolicy"] == "SelfRefresh"
         return np.asarray(~asleep | (columns["RefreshPolicy"] != "NoRefresh"))
 
+    dependent = Constraint(
+        "reads that wait for each other on several channels",
+        lambda columns: np.asarray(columns["Channels"] == 1),
+        "channels are simulated one after another, so a limit of outstanding reads needs one",
+    )
     return (
+        *([dependent] if one_channel else []),
         Constraint(
             f"cost of channels and ranks above {COST_BUDGET:g}",
             affordable,

@@ -227,6 +227,11 @@ class DramSimulator:
         bank = (place.rank * o.bank_groups + place.bankgroup) * o.banks_per_group + place.bank
         counts = np.bincount(place.channel, minlength=o.channels)
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        if trace.max_outstanding_reads is not None and o.channels > 1:
+            raise ValueError(
+                f"trace {trace.name!r} limits its outstanding reads, which is simulated for one "
+                f"channel only; device {device.name!r} has {o.channels}"
+            )
         if place.row.size > c.MOST_REQUESTS:
             raise ValueError(
                 f"trace {trace.name} has {place.row.size} requests, must have at most "

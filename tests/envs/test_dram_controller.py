@@ -299,3 +299,13 @@ def test_the_long_search_covers_every_shipped_task() -> None:
         for workload, objective in itertools.product(environment.workloads(), scalar)
         if objective not in QOS or workload.startswith("mix-")
     }
+
+
+def test_a_pointer_chase_takes_one_channel() -> None:
+    task = archgym.make_task(ID, workload="chase")
+    design = task.space.decode(task.default)
+    two = task.evaluate(task.space.encode({**design, "Channels": 2})[None])
+    assert not two.feasible[0]
+    assert two.violated(0) == ("reads that wait for each other on several channels",)
+    with pytest.raises(ValueError, match=r"'chase' limits its outstanding reads.* has 2"):
+        archgym.make_task(ID, workload="chase", device="ddr5-4800-16gb-x8")

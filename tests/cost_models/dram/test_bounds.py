@@ -62,6 +62,8 @@ def traces(draw: Any) -> Trace:
 def test_no_design_beats_the_bounds(
     trace: Trace, channels: int, ranks: int, mapping: str, seed: int
 ) -> None:
+    if trace.max_outstanding_reads is not None:
+        channels = 1
     organisation = dataclasses.replace(DDR4.organisation, channels=channels, ranks=ranks)
     device = dataclasses.replace(DDR4, organisation=organisation)
     simulator = DramSimulator(
