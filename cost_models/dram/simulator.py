@@ -187,8 +187,9 @@ class DramSimulator:
     Raises:
         ValueError: If an address is beyond the device, the mapping does not fit it or splits a line
             between channels, the controller is unknown, the device states no termination though
-            io_termination is asked for, the number of threads is not positive, or
-            `reference_alone_ns` does not fit the trace.
+            io_termination is asked for, the number of threads is not positive,
+            `reference_alone_ns` does not fit the trace, or the trace limits its outstanding reads
+            and the device has several channels, which are simulated one after another.
     """
 
     def __init__(
