@@ -26,6 +26,12 @@ from archgym.gym import DesignVectorEnv
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+EXTRA = "rl"
+"""The optional dependencies of the methods of RLlib."""
+
+NEEDS = ("torch", "tree", "pettingzoo")
+"""Modules that the extra brings and that tell whether it is installed."""
+
 Maker = Callable[[int], Any]
 
 # The environment makers of the searches under way, by number: RLlib copies whatever it is given,

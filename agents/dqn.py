@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from archgym.agent import LoopAgent
-from archgym.agents._rllib import require_rllib, train, vector_maker
+from archgym.agents._rllib import EXTRA, NEEDS, require_rllib, train, vector_maker
 from archgym.evaluator import Evaluator
 from archgym.hyperparameters import Range
 from archgym.space import DesignSpace
@@ -33,6 +33,9 @@ class DqnAgent(LoopAgent):
         discount: of later rewards.
         hidden: units of each of the two hidden layers.
     """
+
+    extra: ClassVar[str] = EXTRA
+    needs: ClassVar[tuple[str, ...]] = NEEDS
 
     def __init__(
         self,

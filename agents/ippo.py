@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from archgym.agent import LoopAgent
-from archgym.agents._rllib import require_rllib
+from archgym.agents._rllib import EXTRA, NEEDS, require_rllib
 from archgym.evaluator import Evaluator
 from archgym.hyperparameters import Choice, Range
 from archgym.space import DesignSpace
@@ -32,6 +32,9 @@ class IndependentPpoAgent(LoopAgent):
     """
 
     KIND = "independent"
+
+    extra: ClassVar[str] = EXTRA
+    needs: ClassVar[tuple[str, ...]] = NEEDS
 
     def __init__(
         self,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from archgym.agent import LoopAgent
-from archgym.agents._rllib import require_rllib, train, vector_maker
+from archgym.agents._rllib import EXTRA, NEEDS, require_rllib, train, vector_maker
 from archgym.evaluator import Evaluator
 from archgym.hyperparameters import Choice, Range
 from archgym.space import DesignSpace
@@ -32,6 +32,9 @@ class SacAgent(LoopAgent):
         encoding: the cube cut into bins, or `round-2023`, which rounds to -1, 0 or 1 first and so
             cannot reach most designs; it is there to be compared with.
     """
+
+    extra: ClassVar[str] = EXTRA
+    needs: ClassVar[tuple[str, ...]] = NEEDS
 
     def __init__(
         self,
