@@ -22,15 +22,17 @@ class Evaluator:
 
     Equivalent designs are one design. A design that was evaluated before is answered from the
     cache: it costs no budget and is not logged again. A search that proposes nothing new for
-    `patience` proposals in a row is ended.
+    `max_repeats` proposals in a row is ended.
 
     Args:
         task: what is searched.
         budget: number of unique designs that may be evaluated; None for no limit.
         store: where trials are logged; trials it already holds are replayed without calling the
             cost model, which is how a killed run resumes.
-        patience: proposals in a row without a new design after which the search has ended; None
+        max_repeats: proposals in a row without a new design after which the search has ended; None
             means the larger of 1,000 and the budget.
+        max_proposals: proposals, repeats included, after which the search has ended; None for any
+            number.
 
     Attributes:
         samples: number of unique designs evaluated.
@@ -44,19 +46,26 @@ class Evaluator:
         task: Task,
         budget: int | None = None,
         store: TrialStore | None = None,
-        patience: int | None = None,
+        max_repeats: int | None = None,
+        max_proposals: int | None = None,
     ) -> None:
         if budget is not None and budget < 1:
             raise ValueError(f"budget: samples {budget} is not at least 1")
+        if max_repeats is not None and max_repeats < 1:
+            raise ValueError(f"max_repeats: {max_repeats} is not at least 1")
+        if max_proposals is not None and max_proposals < 1:
+            raise ValueError(f"max_proposals: {max_proposals} is not at least 1")
         self.task = task
         self.budget = budget
         self.store = store
-        self.patience = max(1_000, budget or 0) if patience is None else patience
+        self.max_repeats = max(1_000, budget or 0) if max_repeats is None else max_repeats
+        self.max_proposals = max_proposals
         self.samples = 0
         self.proposals = 0
         self.evaluation_seconds = 0.0
         self.agent_seconds = 0.0
         self._stale = 0
+        self._unlogged_seconds = 0.0
         self._number: dict[bytes, int] = {}
         self._log = _Log()
         self._log.append(task.evaluate(np.zeros((0, len(task.space)), np.int64)))
@@ -71,14 +80,17 @@ class Evaluator:
     @property
     def exhausted(self) -> bool:
         """Whether the search must end: budget spent, or nothing new proposed for too long."""
-        return self.remaining <= 0 or self._stale >= self.patience
+        return self.stop_reason != "running"
 
     @property
     def stop_reason(self) -> str:
         """Why the search ended, or "running"."""
         if self.remaining <= 0:
             return "budget"
-        return "patience" if self._stale >= self.patience else "running"
+        if self._stale >= self.max_repeats:
+            return "repeats"
+        spent = self.max_proposals is not None and self.proposals >= self.max_proposals
+        return "proposals" if spent else "running"
 
     def evaluate(self, designs: npt.ArrayLike) -> Evaluation:
         """Evaluates index rows `(n, d)`, new ones at the cost of one sample each.
@@ -90,11 +102,12 @@ class Evaluator:
         """
         entered = time.perf_counter()
         agent_seconds = entered - self._returned_at
+        self._unlogged_seconds += agent_seconds
         rows = self.task.space.canonical(designs)
         keys = [row.tobytes() for row in rows]
         fresh = self._new_rows(keys)
         evaluated = fresh[: max(self.remaining, 0)]
-        self._run(rows[evaluated], agent_seconds)
+        self._run(rows[evaluated])
         self.proposals += len(rows)
         self.agent_seconds += agent_seconds
         self._count_stale(keys, set(evaluated))
@@ -117,7 +130,7 @@ class Evaluator:
         last_new = max(fresh, default=-1)
         self._stale = len(keys) - 1 - last_new if fresh else self._stale + len(keys)
 
-    def _run(self, rows: IntArray, agent_seconds: float) -> None:
+    def _run(self, rows: IntArray) -> None:
         """Evaluates new canonical rows, from the recorded trials first, and logs the rest."""
         if len(rows) == 0:
             return
@@ -134,7 +147,8 @@ class Evaluator:
             first = self.samples
             self._keep(evaluation)
             if self.store is not None:
-                self.store.append(evaluation, first, agent_seconds, seconds)
+                self.store.append(evaluation, first, self._unlogged_seconds, seconds)
+                self._unlogged_seconds = 0.0
 
     def _keep(self, evaluation: Evaluation) -> None:
         for row in evaluation.designs:

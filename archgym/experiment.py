@@ -53,6 +53,19 @@ class SampleBudget(_Model):
     """How much each run may spend."""
 
     samples: int = Field(ge=1, le=10**9, description="unique designs that a run may evaluate")
+    max_repeats: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**9,
+        description="proposals in a row without a new design that end a run; left out, the larger "
+        "of 1,000 and the samples",
+    )
+    max_proposals: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**12,
+        description="proposals, repeats included, that end a run; left out, any number",
+    )
 
 
 class TaskEntry(_Model):
@@ -103,6 +116,9 @@ class AgentEntry(_Model):
         "hyperparameters that are not given",
     )
     sample_seed: int = Field(default=0, ge=0, description="seed of those draws")
+    budget: SampleBudget | None = Field(
+        default=None, description="what its runs may spend; left out, the budget of the experiment"
+    )
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -237,7 +253,9 @@ def _problem(error: Mapping[str, Any]) -> str:
     field = _field(location)
     kind = error["type"]
     if kind == "extra_forbidden":
-        model = _ENTRY_MODELS[str(location[0]) if len(location) > 1 else ""]
+        # The innermost part that names a model tells which keys are allowed there.
+        named = [str(part) for part in location[:-1] if part in _ENTRY_MODELS]
+        model = _ENTRY_MODELS[named[-1] if named else ""]
         where = _field(location[:-1])
         return str(unknown(f"{where}: key" if where else "key", location[-1], model.model_fields))
     if kind == "missing":

@@ -65,7 +65,13 @@ def now() -> str:
 
 
 def run_manifest(
-    task: Task, agent: str, hyperparameters: Mapping[str, Any], seed: int, budget: int | None
+    task: Task,
+    agent: str,
+    hyperparameters: Mapping[str, Any],
+    seed: int,
+    budget: int | None,
+    max_repeats: int | None = None,
+    max_proposals: int | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of a new run, with all that is needed to read its trials on their own.
 
@@ -75,6 +81,9 @@ def run_manifest(
         hyperparameters: all of them, defaults included.
         seed: the run's seed.
         budget: unique designs, None for no limit.
+        max_repeats: proposals in a row without a new design after which it ends, None for the
+            evaluator's usual cap.
+        max_proposals: proposals after which it ends, None for any number.
     """
     return {
         "format": FORMAT,
@@ -84,6 +93,8 @@ def run_manifest(
         "hyperparameters": dict(hyperparameters),
         "seed": seed,
         "budget": budget,
+        "max_repeats": max_repeats,
+        "max_proposals": max_proposals,
         "space": task.space.fingerprint,
         "parameters": [parameter.describe() for parameter in task.space.parameters],
         "default": task.default.tolist(),

@@ -16,7 +16,13 @@ import numpy as np
 
 from archgym.agent import Agent, check_goals, check_installed, find_agent
 from archgym.environment import Environment, find_environment
-from archgym.experiment import AgentEntry, Experiment, ExperimentError, TaskEntry
+from archgym.experiment import (
+    AgentEntry,
+    Experiment,
+    ExperimentError,
+    SampleBudget,
+    TaskEntry,
+)
 from archgym.hyperparameters import Choice, Hyperparameter, Range, declared, resolve
 from archgym.preset import Preset, load_preset, problem_of
 from archgym.task import resolve_objective, task_name
@@ -39,6 +45,8 @@ class RunSpec:
         hyperparameters: of the agent, defaults included.
         seed: the run's seed.
         budget: unique designs that it may evaluate.
+        max_repeats: repeated proposals in a row that end it, None for the usual cap.
+        max_proposals: proposals that end it, None for any number.
     """
 
     folder: str
@@ -49,6 +57,8 @@ class RunSpec:
     hyperparameters: dict[str, Any]
     seed: int
     budget: int
+    max_repeats: int | None = None
+    max_proposals: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the run as a JSON-ready mapping; `RunSpec(**mapping)` builds it again."""
@@ -63,6 +73,7 @@ class _Variant:
     label: str
     hyperparameters: dict[str, Any]
     tuned: bool = False
+    budget: SampleBudget | None = None
 
 
 class _Problems:
@@ -113,10 +124,13 @@ def plan(experiment: Experiment) -> list[RunSpec]:
             label=variant.label,
             hyperparameters=variant.hyperparameters,
             seed=seed,
-            budget=experiment.budget.samples,
+            budget=budget.samples,
+            max_repeats=budget.max_repeats,
+            max_proposals=budget.max_proposals,
         )
         for name, spec in tasks
         for variant in variants
+        for budget in [variant.budget or experiment.budget]
         for seed in experiment.seeds
     ]
 
@@ -209,7 +223,13 @@ def _variants(
     points = (_grid if entry.sample is None else _sampled)(field, entry, agent, problems)
     given = {**tuned, **entry.hyperparameters}
     return [
-        _Variant(entry.name, label, resolve(entry.name, agent, {**given, **point}), bool(preset))
+        _Variant(
+            entry.name,
+            label,
+            resolve(entry.name, agent, {**given, **point}),
+            bool(preset),
+            entry.budget,
+        )
         for label, point in points.items()
     ]
 
@@ -318,7 +338,9 @@ def _labelled(
     settings: dict[str, str] = {}
     for variant in variants:
         # Tuning may have found that the defaults are best.
-        key = json.dumps([variant.agent, variant.hyperparameters, variant.tuned])
+        key = json.dumps(
+            [variant.agent, variant.hyperparameters, variant.tuned, repr(variant.budget)]
+        )
         if key in settings:
             problems.add(
                 f"agents: {variant.label!r} and {settings[key]!r} are the same agent with the same "

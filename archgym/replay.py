@@ -283,6 +283,8 @@ def rerun_findings(record: Record, task: Task) -> Iterator[Finding]:
                 task,
                 manifest["agent"],
                 budget=manifest["budget"],
+                max_repeats=manifest["max_repeats"],
+                max_proposals=manifest["max_proposals"],
                 seed=manifest["seed"],
                 **manifest["hyperparameters"],
             )

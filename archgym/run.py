@@ -61,7 +61,7 @@ class SearchResult:
         proposals: number of designs proposed, repeats included.
         agent_seconds: time spent by the search method.
         evaluation_seconds: time spent in the cost model.
-        stop_reason: `budget`, or `patience` if nothing new was proposed for too long.
+        stop_reason: `budget`, `repeats` if nothing new was proposed for too long, or `proposals`.
     """
 
     task: Task
@@ -120,7 +120,8 @@ def search(
     budget: int = 1_000,
     seed: int = 0,
     path: str | Path | None = None,
-    patience: int | None = None,
+    max_repeats: int | None = None,
+    max_proposals: int | None = None,
     **hyperparameters: Any,
 ) -> SearchResult:
     """Searches a task with an agent.
@@ -131,7 +132,8 @@ def search(
         budget: number of unique designs to evaluate.
         seed: seed of the run's only random generator.
         path: folder that logs the run and lets a killed one resume; None keeps it in memory.
-        patience: see `Evaluator`.
+        max_repeats: see `Evaluator`.
+        max_proposals: see `Evaluator`.
         **hyperparameters: of the agent; the rest keep their defaults.
 
     Returns:
@@ -147,10 +149,11 @@ def search(
     check_goals(agent, method, task.objective, task.name)
     store = None
     if path is not None:
-        store = TrialStore(Path(path), run_manifest(task, agent, settings, seed, budget))
+        caps = {"max_repeats": max_repeats, "max_proposals": max_proposals}
+        store = TrialStore(Path(path), run_manifest(task, agent, settings, seed, budget, **caps))
         if store.complete:
             raise ValueError(f"{path}: this run is complete, read it with archgym.load_trials")
-    evaluator = Evaluator(task, budget, store, patience)
+    evaluator = Evaluator(task, budget, store, max_repeats, max_proposals)
     with contextlib.suppress(BudgetExhausted):
         method(task.space, seed=np.random.default_rng(seed), **settings).search(evaluator)
     result = SearchResult(

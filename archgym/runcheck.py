@@ -28,6 +28,8 @@ _MANIFEST: Mapping[str, tuple[type, ...]] = {
     "hyperparameters": (dict,),
     "seed": (int,),
     "budget": (int, type(None)),
+    "max_repeats": (int, type(None)),
+    "max_proposals": (int, type(None)),
     "space": (str,),
     "parameters": (list,),
     "default": (list,),

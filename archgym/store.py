@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     import polars
 
 FORMAT = 1
-_IDENTITY = ("format", "task", "agent", "hyperparameters", "seed", "budget", "space", "reference")
+_IDENTITY = (
+    *("format", "task", "agent", "hyperparameters", "seed", "budget", "max_repeats"),
+    *("max_proposals", "space", "reference"),
+)
 """Manifest fields that must agree for a run to be resumed.
 
 `reference`, the default design's metrics, changes with the cost model and with a workload's file.

@@ -23,7 +23,6 @@ from archgym.experiment import (
     AgentEntry,
     Experiment,
     ExperimentError,
-    SampleBudget,
     Tuning,
     parse_experiment,
 )
@@ -262,7 +261,9 @@ def _round(experiment: Experiment, tuning: Tuning, agents: Sequence[_Agent]) -> 
     return Experiment(
         version=1,
         name=f"{experiment.name[:50]}-tuning-{number:03d}",
-        budget=SampleBudget(samples=tuning.samples or experiment.budget.samples),
+        budget=experiment.budget.model_copy(
+            update={"samples": tuning.samples or experiment.budget.samples}
+        ),
         seeds=tuning.seeds,
         tasks=tuning.tasks,
         agents=entries,

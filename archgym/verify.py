@@ -46,6 +46,8 @@ _SPEC: Mapping[str, tuple[type, ...]] = {
     "hyperparameters": (dict,),
     "seed": (int,),
     "budget": (int,),
+    "max_repeats": (int, type(None)),
+    "max_proposals": (int, type(None)),
 }
 
 

@@ -61,6 +61,8 @@ def carry_out(spec: RunSpec, root: Path) -> str | None:
             build_task(spec.task),
             spec.agent,
             budget=spec.budget,
+            max_repeats=spec.max_repeats,
+            max_proposals=spec.max_proposals,
             seed=spec.seed,
             path=folder,
             **spec.hyperparameters,

@@ -150,8 +150,8 @@ def build(name: str) -> Task:
 
 def one_run(method: str, task: Task, budget: int, seed: int) -> dict[str, Any]:
     """Returns the regret at each budget, and the CPU milliseconds per design of the method."""
-    patience = OPTUNA_PATIENCE if method.startswith("optuna") else None
-    evaluator = Evaluator(task, budget, patience=patience)
+    max_repeats = OPTUNA_PATIENCE if method.startswith("optuna") else None
+    evaluator = Evaluator(task, budget, max_repeats=max_repeats)
     run = LIBRARY[method] if method in LIBRARY else ours(method)
     start = time.process_time()
     with contextlib.suppress(BudgetExhausted):

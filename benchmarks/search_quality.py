@@ -109,7 +109,7 @@ def run_optuna(name: str, task: Task, evaluator: Evaluator, seed: int, settings:
 
 def one_run(method: str, task: Task, budget: int, seed: int, settings: Any) -> dict[str, Any]:
     """Returns the regret after each evaluated design, and the seconds of the method."""
-    evaluator = Evaluator(task, budget, patience=STUCK.get(method))
+    evaluator = Evaluator(task, budget, max_repeats=STUCK.get(method))
     run = run_optuna if method.startswith("optuna-") else run_agent
     start = time.process_time()
     run(method, task, evaluator, seed, settings)

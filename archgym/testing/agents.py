@@ -19,14 +19,18 @@ import numpy as np
 from archgym.agent import Agent, LoopAgent, find_agent
 from archgym.errors import BudgetExhausted
 from archgym.evaluator import Evaluator
+from archgym.experiment import AgentEntry
 from archgym.hyperparameters import Domain, Range, declared, documentation
 from archgym.metric import FloatArray
+from archgym.run import search
 from archgym.space import DesignSpace, IntArray
 from archgym.task import Task
 from archgym.testing.loops import LOOP_CHECKS
 from archgym.testing.toys import SeparableToy, conditional_task, function_task, toy_task
 
 AgentLike = str | type[Agent]
+
+_TAKEN = {*inspect.signature(search).parameters, *AgentEntry.model_fields} - {"hyperparameters"}
 
 BATCHES = (1, 7, 64)
 SUPERIORITY = 0.81
@@ -78,6 +82,7 @@ def check_hyperparameters(agent: AgentLike) -> None:
     documented = documentation(cls)
     for name, each in declared(cls).items():
         who = f"{_name(agent)}: hyperparameter {name!r}"
+        assert name not in _TAKEN, f"{who} is named like a setting of runs"
         assert each.default is not inspect.Parameter.empty, f"{who} has no default"
         assert isinstance(each.domain, Domain), (
             f"{who} has no range: annotate it as Annotated[type, Range(low, high)] or Choice((...))"
@@ -263,7 +268,7 @@ def check_tiny_space(agent: AgentLike) -> None:
     who = _name(agent)
     for cardinalities in ((3,), (1,), (1, 3, 1)):
         task = toy_task(cardinalities)
-        evaluator = Evaluator(task, 50, patience=30)
+        evaluator = Evaluator(task, 50, max_repeats=30)
         each = _class(agent)(task.space, seed=0)
         while not evaluator.exhausted:
             rows = _valid(task.space, each.ask(5), 5, who)
@@ -293,7 +298,7 @@ def check_conditional(agent: AgentLike) -> None:
     evaluator = _run(agent, task, 60, 0)
     assert evaluator.samples == 60, (
         f"{who}: stopped after {evaluator.samples} of 60 designs, having proposed nothing new for "
-        f"{evaluator.patience} proposals; compare designs by space.canonical"
+        f"{evaluator.max_repeats} proposals; compare designs by space.canonical"
     )
     each = _class(agent)(task.space, seed=0)
     inert = task.space.sample(24, np.random.default_rng(0))

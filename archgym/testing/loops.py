@@ -21,10 +21,10 @@ LoopAgentClass = type[LoopAgent]
 
 
 def run(
-    agent: LoopAgentClass, task: Task, budget: int, seed: int, patience: int = 200
+    agent: LoopAgentClass, task: Task, budget: int, seed: int, max_repeats: int = 200
 ) -> Evaluator:
     """Runs one search to its end."""
-    evaluator = Evaluator(task, budget, patience=patience)
+    evaluator = Evaluator(task, budget, max_repeats=max_repeats)
     with contextlib.suppress(BudgetExhausted):
         agent(task.space, seed=seed).search(evaluator)
     assert evaluator.exhausted, f"{agent.__name__}: its search returned before the budget was spent"
@@ -76,14 +76,14 @@ def check_loop_infeasible(agent: LoopAgentClass) -> None:
 
 def _fills(evaluator: Evaluator) -> bool:
     """Whether a search spent its budget, or was ended for proposing nothing new."""
-    return evaluator.stop_reason in ("budget", "patience") and evaluator.samples > 0
+    return evaluator.stop_reason in ("budget", "repeats") and evaluator.samples > 0
 
 
 def check_loop_small_budgets(agent: LoopAgentClass) -> None:
     """A budget below its batch is spent exactly, and a space of three designs does not hang it."""
     samples = run(agent, toy_task(), 3, 0).samples
     assert samples == 3, f"{agent.__name__}: spent {samples} of a budget of 3"
-    tiny = run(agent, toy_task((1, 3, 1)), 50, 0, patience=100)
+    tiny = run(agent, toy_task((1, 3, 1)), 50, 0, max_repeats=100)
     assert 1 <= tiny.samples <= 3
 
 

@@ -48,7 +48,7 @@ def test_correlated_ordered_parameters_are_followed():
 
 def test_known_designs_are_not_proposed_again_and_still_count():
     task = toy_task((4, 4, 3))
-    evaluator = Evaluator(task, 48, patience=200)
+    evaluator = Evaluator(task, 48, max_repeats=200)
     make_agent("cma-es", task.space, seed=0).search(evaluator)
     assert evaluator.samples == 48
     assert evaluator.proposals < 150

@@ -1,9 +1,13 @@
+import time
+
 import numpy as np
 import pytest
 
 import archgym
 from archgym.evaluator import Evaluator
+from archgym.manifest import run_manifest
 from archgym.space import DesignSpace, Parameter
+from archgym.store import TrialStore
 from archgym.testing.toys import SeparableToy, toy_task
 
 
@@ -60,14 +64,47 @@ def test_budget_is_exact_and_the_last_designs_are_kept() -> None:
 
 def test_a_stuck_search_ends() -> None:
     task = toy_task()
-    evaluator = Evaluator(task, budget=100, patience=50)
+    evaluator = Evaluator(task, budget=100, max_repeats=50)
     rows = rows_of(task, 2)
     for _ in range(25):
         assert not evaluator.exhausted
         evaluator.evaluate(rows)
     evaluator.evaluate(rows)
     assert evaluator.exhausted
-    assert evaluator.stop_reason == "patience"
+    assert evaluator.stop_reason == "repeats"
+
+
+def test_a_search_that_repeats_itself_ends_by_its_proposals() -> None:
+    task = toy_task()
+    evaluator = Evaluator(task, budget=100, max_proposals=20)
+    for i in range(10):
+        assert not evaluator.exhausted
+        evaluator.evaluate(np.array([[0] * len(task.space), [i % 2] * len(task.space)]))
+    assert evaluator.stop_reason == "proposals"
+
+
+def test_the_time_of_repeats_is_logged_with_the_next_new_design(tmp_path) -> None:
+    import polars
+
+    task = toy_task()
+    store = TrialStore(tmp_path / "run", run_manifest(task, "loud", {}, 1, 9))
+    evaluator = Evaluator(task, 9, store)
+    rows = rows_of(task, 9)
+    evaluator.evaluate(rows[:1])
+    time.sleep(0.05)
+    evaluator.evaluate(rows[:1])
+    evaluator.evaluate(rows)
+    store.finish(evaluator.trials(), "budget", {})
+    logged = polars.read_parquet(tmp_path / "run" / "times.parquet")["agent_seconds"].to_list()
+    assert len(logged) == 2
+    assert logged[1] >= 0.05
+    assert sum(logged) == pytest.approx(evaluator.agent_seconds, abs=1e-4)
+
+
+@pytest.mark.parametrize("cap", ["max_repeats", "max_proposals"])
+def test_a_cap_of_zero_is_refused(cap) -> None:
+    with pytest.raises(ValueError, match=f"{cap}: 0 is not at least 1"):
+        Evaluator(toy_task(), **{cap: 0})
 
 
 def test_constraints_are_named_and_never_reach_the_model() -> None:
@@ -95,7 +132,7 @@ def test_search_returns_best_and_trials() -> None:
     task = toy_task((3, 2, 4))
     result = archgym.search(task, "random", budget=100, seed=3)
     assert len(result.evaluation) == 24
-    assert result.stop_reason == "patience"
+    assert result.stop_reason == "repeats"
     assert task.space.encode(result.best.design).tolist() == task.model.best.tolist()
     assert result.trials.columns[:4] == ["sample", "p0", "p1", "p2"]
     assert result.trials["score"].max() == result.best.score

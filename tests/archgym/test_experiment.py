@@ -42,6 +42,11 @@ SHAPE = [
     ({"budget": {"samples": "9"}}, "budget.samples: value '9' is not a whole number"),
     ({"budget": {}}, "budget.samples: is missing"),
     ({"budget": {"sampels": 5, "samples": 5}}, "budget: key: unknown name 'sampels'; did you mean"),
+    ({"budget": {"samples": 5, "max_repeats": 0}}, "budget.max_repeats: value 0 is below 1"),
+    (
+        {"agents": [{"name": "random", "budget": {"sampels": 3, "samples": 3}}]},
+        "agents[0].budget: key: unknown name 'sampels'; did you mean 'samples'?",
+    ),
     ({"budjet": {}}, "key: unknown name 'budjet'; did you mean 'budget'?"),
     ({"seeds": 0}, "seeds: value 0 is outside 1..10000"),
     ({"seeds": True}, "seeds: value True is not a list"),
@@ -326,3 +331,10 @@ def test_agents_of_one_goal_are_refused_for_tasks_with_several_all_at_once(outsi
         task = f"Outside-v0 {workload} both"
         start = f"agents[{place}]: agent '{agent}': searches one goal, task '{task}' has 2 (Pareto)"
         assert lines[i].startswith(start)
+
+
+def test_an_agent_may_have_a_budget_of_its_own(outside):
+    few = {"name": "random", "label": "few", "budget": {"samples": 3, "max_repeats": 7}}
+    specs = runs(budget={"samples": 9, "max_proposals": 90}, agents=["random", few])
+    found = {spec.label: (spec.budget, spec.max_repeats, spec.max_proposals) for spec in specs}
+    assert found == {"random": (9, None, 90), "few": (3, 7, None)}

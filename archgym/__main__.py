@@ -1,0 +1,5 @@
+"""`python -m archgym` is the command `archgym`."""
+
+from archgym.cli import main
+
+main()
