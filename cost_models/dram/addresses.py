@@ -7,7 +7,7 @@ test per access.
 from __future__ import annotations
 
 from archgym.cost_models.dram import cells as c
-from archgym.cost_models.dram.jit import inlined
+from archgym.cost_models.jit import inlined
 
 
 @inlined

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at
-from archgym.cost_models.dram.jit import inlined
 from archgym.cost_models.dram.policy import IntArray
+from archgym.cost_models.jit import inlined
 
 
 @inlined

@@ -10,9 +10,9 @@ import numpy as np
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram import dramsys, ramulator
 from archgym.cost_models.dram.by_source import count_by_source
-from archgym.cost_models.dram.jit import allocating, compiled, forget_stale_kernels, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import clear, percentile, tail_of
+from archgym.cost_models.jit import allocating, compiled, forget_stale_kernels, inlined
 
 forget_stale_kernels(Path(__file__).parent)
 

@@ -17,10 +17,10 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import request_at
-from archgym.cost_models.dram.jit import compiled
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.power import FloatArray
 from archgym.cost_models.dram.quantile import clear, keep_largest, percentile, tail_of
+from archgym.cost_models.jit import compiled
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ from archgym.cost_models.dram.bank_timing import (
     occupy,
     part_precharges,
 )
-from archgym.cost_models.dram.jit import allocating, apart, compiled, inlined
 from archgym.cost_models.dram.machine import (
     build,
     classify,
@@ -82,6 +81,7 @@ from archgym.cost_models.dram.waiting import (
     leave,
     rank_of_command,
 )
+from archgym.cost_models.jit import allocating, apart, compiled, inlined
 
 
 @allocating

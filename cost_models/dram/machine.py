@@ -6,8 +6,8 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, rank_at, request_at, slot_at
-from archgym.cost_models.dram.jit import allocating, inlined
 from archgym.cost_models.dram.policy import IntArray
+from archgym.cost_models.jit import allocating, inlined
 
 
 @allocating

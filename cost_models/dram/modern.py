@@ -12,10 +12,10 @@ from archgym.cost_models.dram.bank_timing import (
     raise_rank,
     raise_to,
 )
-from archgym.cost_models.dram.jit import allocating, apart, inlined
 from archgym.cost_models.dram.machine import drop, record
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import choose_all
+from archgym.cost_models.jit import allocating, apart, inlined
 
 
 @allocating

@@ -18,11 +18,11 @@ from archgym.cost_models.dram.bank_timing import (
     raise_rank,
     raise_to,
 )
-from archgym.cost_models.dram.jit import apart, inlined
 from archgym.cost_models.dram.machine import drop, record
 from archgym.cost_models.dram.modern import enter_self_refresh, may_refresh_itself, note
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.refresh import dense, latest, remember
+from archgym.cost_models.jit import apart, inlined
 
 
 @inlined

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from archgym.cost_models.dram.jit import allocating, apart, inlined
 from archgym.cost_models.dram.policy import IntArray
+from archgym.cost_models.jit import allocating, apart, inlined
 
 _COUNT = 0
 _THRESHOLD = 1

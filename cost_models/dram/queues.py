@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, place_at, slot_at
-from archgym.cost_models.dram.jit import apart, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.source_batches import first_of_batch, priority
 from archgym.cost_models.dram.waiting import bank_of
+from archgym.cost_models.jit import apart, inlined
 
 
 @inlined

@@ -28,7 +28,6 @@ from archgym.cost_models.dram.bank_timing import (
     part_precharges,
     raise_to,
 )
-from archgym.cost_models.dram.jit import allocating, compiled, inlined
 from archgym.cost_models.dram.machine import (
     build,
     classify,
@@ -49,6 +48,7 @@ from archgym.cost_models.dram.row_cap import (
     queue_closes,
     take_close,
 )
+from archgym.cost_models.jit import allocating, compiled, inlined
 
 
 @allocating

@@ -6,9 +6,9 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import request_at
-from archgym.cost_models.dram.jit import allocating, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import keep_largest
+from archgym.cost_models.jit import allocating, inlined
 
 
 @inlined

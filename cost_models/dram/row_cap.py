@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at
-from archgym.cost_models.dram.jit import inlined
 from archgym.cost_models.dram.machine import drop
 from archgym.cost_models.dram.policy import IntArray
+from archgym.cost_models.jit import inlined
 
 _RING = c.MOST_BANKS - 1
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, request_at, slot_at
-from archgym.cost_models.dram.jit import allocating, apart, inlined
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.waiting import bank_of
+from archgym.cost_models.jit import allocating, apart, inlined
 
 # A request's priority, least first: two bits and a rank above its place in the trace.
 _RANK_SHIFT = c.REQUEST_BITS

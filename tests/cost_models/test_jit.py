@@ -1,6 +1,6 @@
 import os
 
-from archgym.cost_models.dram.jit import forget_stale_kernels
+from archgym.cost_models.jit import forget_stale_kernels
 
 
 def test_kernels_older_than_a_source_are_removed(tmp_path) -> None:
