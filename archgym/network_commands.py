@@ -68,8 +68,10 @@ def network_list(json: Json = False) -> None:
 
 @network.command("show")
 def network_show(
-    name: Annotated[str, typer.Argument(help="network, as `archgym network list` has it")],
-    batch: Annotated[int, typer.Option(help="Images or sequences.")] = 1,
+    name: Annotated[
+        str, typer.Argument(help="network, as `archgym network list` has it, or FILE.onnx")
+    ],
+    batch: Annotated[int | None, typer.Option(help="Images or sequences.  [default: 1]")] = None,
     context: Annotated[
         int | None, typer.Option(help="Tokens per sequence.  [default: the network's]")
     ] = None,
@@ -77,14 +79,41 @@ def network_show(
         str | None,
         typer.Option(help="Of a language model, prefill or decode.  [default: the first]"),
     ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=SIZE,SIZE", help="Of an ONNX file, the shape of an input; repeatable."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the operators of a network: sizes, multiply-accumulates, parameters, how often."""
-    made = _module("networks").load_network(name, batch, context, stage)
+    if name.endswith(".onnx"):
+        for option, value in (("batch", batch), ("context", context), ("stage", stage)):
+            if value is not None:
+                raise ValueError(f"--{option}: is not for ONNX files, give --shape INPUT=SIZE,SIZE")
+        made = _module("onnx_import").load_onnx(name, _shapes(shape or []))
+    elif shape:
+        raise ValueError(f"--shape: is for ONNX files, not for {name}")
+    else:
+        made = _module("networks").load_network(name, 1 if batch is None else batch, context, stage)
     if json:
         _print_json(_described(made))
     else:
         _print_network(made)
+
+
+def _shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for text in texts:
+        name, equals, sizes = text.rpartition("=")
+        try:
+            shapes[name] = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            equals = ""
+        if not name or not equals:
+            raise ValueError(f"--shape: {text!r} is not INPUT=SIZE,SIZE with whole numbers")
+    return shapes
 
 
 def _described(made: Any) -> dict[str, Any]:

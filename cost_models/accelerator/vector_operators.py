@@ -148,18 +148,22 @@ class Elementwise(Operator):
         shape: Of the output and of every operand.
         function: A name of `ELEMENTWISE_OPERATIONS`.
         operands: Tensors read.
-        broadcast: Elements of one more operand that is smaller than the shape; 0 without.
+        broadcast: Elements of further operands that are smaller than the shape.
+        learned: Parameters that are an operand besides.
     """
 
     kind = "elementwise"
-    _may_be_zero = frozenset({"broadcast"})
+    _may_be_zero = frozenset({"operands", "broadcast", "learned"})
 
     shape: Shape
     function: str = "add"
     operands: int = 1
     broadcast: int = 0
+    learned: int = 0
 
     def _check(self) -> None:
+        if not self.operands and not self.broadcast:
+            raise self._refusal("operands", "at least 1 where nothing is broadcast")
         if self.function not in ELEMENTWISE_OPERATIONS:
             raise self._refusal("function", f"one of {', '.join(sorted(ELEMENTWISE_OPERATIONS))}")
 
@@ -172,6 +176,11 @@ class Elementwise(Operator):
     def output_shape(self) -> Shape:
         """The shape."""
         return self.shape
+
+    @property
+    def weight_elements(self) -> int:
+        """What is learned."""
+        return self.learned
 
     @property
     def operations(self) -> int:
