@@ -15,6 +15,7 @@ from archgym.registration import register_when_imported
 if TYPE_CHECKING:
     from archgym.agent import Agent, agent_names, find_agent, make_agent
     from archgym.cost_model import CostModel, Costs
+    from archgym.dataset import Dataset, load_dataset
     from archgym.environment import Environment, Option, environment_ids, find_environment
     from archgym.errors import BudgetExhausted
     from archgym.evaluator import Evaluator
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 _HOME = {
     "agent": ("Agent", "agent_names", "find_agent", "make_agent"),
     "cost_model": ("CostModel", "Costs"),
+    "dataset": ("Dataset", "load_dataset"),
     "environment": ("Environment", "Option", "environment_ids", "find_environment"),
     "errors": ("BudgetExhausted",),
     "evaluator": ("Evaluator",),
@@ -53,6 +55,8 @@ __all__ = [  # noqa: RUF022 (grouped by module)
     "make_agent",
     "CostModel",
     "Costs",
+    "Dataset",
+    "load_dataset",
     "Environment",
     "Option",
     "environment_ids",

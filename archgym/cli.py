@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archgym import commands, model_commands, network_commands, verify_commands
+from archgym import commands, dataset_commands, model_commands, network_commands, verify_commands
 
 if TYPE_CHECKING:
     from archgym.runner import Outcome
@@ -276,6 +276,7 @@ app.command()(commands.landscape)
 app.command()(commands.leaderboard)
 app.command()(verify_commands.verify)
 app.command()(verify_commands.submit)
+app.add_typer(dataset_commands.dataset)
 app.add_typer(model_commands.trace)
 app.add_typer(network_commands.network)
 app.command()(model_commands.curve)
