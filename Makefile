@@ -6,12 +6,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 WORKERS ?= auto
 STAMPS := $(VENV)/.stamps
 
-.PHONY: run test test-newest-gymnasium lint validate bench clean help
+.PHONY: run test browser test-newest-gymnasium lint validate bench clean help
 
 help:
 	@echo "make run       set up .venv and run the quickstart experiment"
 	@echo "make test      set up .venv with test and rl extras and run the whole suite"
 	@echo "make test-newest-gymnasium   the environments on the newest Gymnasium 1.x"
+	@echo "make browser   install a Chromium for the tests of the report, where there is none"
 	@echo "make lint      style, types of the installed package, layers"
 	@echo "make validate  compare the cost models with reference figures (REFERENCE=folder)"
 	@echo "make bench     print the speed of cost models and agents"
@@ -38,6 +39,14 @@ run: $(STAMPS)/core
 
 test: $(STAMPS)/test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# Without a Chromium the tests of the report are skipped, so a failure here is only told.
+CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
+browser: $(STAMPS)/test
+	@$(CHROMIUM) || timeout 600 $(BIN)/playwright install --with-deps chromium \
+		|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq chromium; } \
+		|| echo "no Chromium could be installed: the tests of the report in a browser are skipped"
 
 # Ray pins an old Gymnasium; the newest release gets an environment of its own.
 test-newest-gymnasium: $(STAMPS)/newest

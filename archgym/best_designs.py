@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from archgym.comparison import parameter_importance
-from archgym.run_summary import Design, RunSummary
+from archgym.pareto import front
+from archgym.results import counted_metrics, scorer_of
+from archgym.run_summary import Design, RunSummary, spread
 from archgym.space import DesignSpace, IntArray, Parameter
 
 SHOWN = 10
@@ -50,10 +52,35 @@ def _texts(space: DesignSpace, row: Sequence[int]) -> list[str]:
     ]
 
 
-def describe(best: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the best designs with parameters and metrics, and more of them as index rows."""
+def front_of(found: Sequence[Design], manifest: Mapping[str, Any]) -> list[Design]:
+    """Returns some of the designs that no other beats in every goal, from end to end of the front.
+
+    Args:
+        found: different designs with several goals.
+        manifest: of their task.
+    """
+    if not found:
+        return []
+    names = [metric["name"] for metric in manifest["metrics"]]
+    values = {name: np.array([each.metrics[name] for each in found]) for name in names}
+    goals = scorer_of(manifest).components(values)
+    return [found[i] for i in spread(front(goals), SHOWN)]
+
+
+def describe(
+    best: Sequence[Design], shown: Sequence[Design], manifest: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns designs as data for the page.
+
+    Args:
+        best: by score.
+        shown: those that are given with all parameters and metrics, the objective's first.
+        manifest: of one of the runs.
+    """
     space = space_of(manifest)
-    metrics = [metric["name"] for metric in manifest["metrics"]]
+    first = counted_metrics(manifest)
+    declared = sorted(manifest["metrics"], key=lambda metric: metric["name"] not in first)
+    metrics = [metric["name"] for metric in declared]
 
     def numbers(values: Mapping[str, float]) -> list[float | None]:
         return [
@@ -66,7 +93,8 @@ def describe(best: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, A
             {"name": p.name, "unit": p.unit, "doc": p.doc, "values": [str(v) for v in p.values]}
             for p in space.parameters
         ],
-        "metrics": [dict(metric) for metric in manifest["metrics"]],
+        "metrics": [dict(metric) for metric in declared],
+        "counted": len(first),
         "default": {
             "values": _texts(space, manifest["default"]),
             "metrics": numbers(manifest["reference"]),
@@ -80,8 +108,9 @@ def describe(best: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, A
                 "seed": each.seed,
                 "sample": each.sample,
             }
-            for each in best[:SHOWN]
+            for each in shown
         ],
+        "top": {"metrics": numbers(best[0].metrics)} if best else None,
         "drawn": [[*each.row, float(f"{each.score:.5g}")] for each in best[:DRAWN]],
     }
 
@@ -106,7 +135,9 @@ def changes(found: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, A
     """Says what makes the best design good: each change from the default design alone.
 
     Each parameter in which both differ is changed in the default design, and changed back in the
-    best one; these designs are evaluated with the cost model.
+    best one; these designs are evaluated with the cost model. A parameter that only then has an
+    effect comes along with the value of the design that the change comes from; one without effect
+    in the best design is no change of its own.
 
     Returns:
         `rows` (parameter, default, best, score of the default with this change alone, score that
@@ -119,7 +150,7 @@ def changes(found: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, A
     best = found[0]
     space = space_of(manifest)
     default, row = np.array(manifest["default"]), np.array(best.row)
-    differing = np.flatnonzero(default != row)
+    differing = np.flatnonzero((default != row) & space.active(row[None])[0])
     if len(differing) == 0:
         return {"rows": []}
     try:
@@ -128,7 +159,9 @@ def changes(found: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, A
             return {"reason": "the design space has changed since"}
         if any(task.reference[n] != v for n, v in manifest["reference"].items() if v == v):
             return {"reason": "the cost model answers differently now"}
-        scores = task.evaluate(_one_changed(default, row, differing)).score
+        alone = _one_changed(space, default, row, differing)
+        without = _one_changed(space, row, default, differing)
+        scores = task.evaluate(np.concatenate([alone, without])).score
     except Exception as error:  # a cost model of another package may raise anything
         return {"reason": str(error).splitlines()[0] if str(error) else type(error).__name__}
     before, after = _texts(space, default.tolist()), _texts(space, best.row)
@@ -149,11 +182,12 @@ def changes(found: Sequence[Design], manifest: Mapping[str, Any]) -> dict[str, A
     return {"rows": rows, "score": plain(best.score)}
 
 
-def _one_changed(default: IntArray, best: IntArray, differing: IntArray) -> IntArray:
-    """Returns the default with each change alone, then the best without each `(2k, d)`."""
-    k = len(differing)
-    rows = np.concatenate([np.tile(default, (k, 1)), np.tile(best, (k, 1))])
-    each = np.arange(k)
-    rows[each, differing] = best[differing]
-    rows[k + each, differing] = default[differing]
+def _one_changed(space: DesignSpace, here: IntArray, there: IntArray, which: IntArray) -> IntArray:
+    """Returns `here` with each of some values taken from `there` `(k, d)`.
+
+    Parameters that have no effect in `here` are taken along, and count only where they then do.
+    """
+    usual = np.where(space.active(here[None])[0], here, there)
+    rows = np.tile(usual, (len(which), 1))
+    rows[np.arange(len(which)), which] = there[which]
     return rows

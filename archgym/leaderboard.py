@@ -269,7 +269,7 @@ def _boards(
             identities[key] = identity
             # One manifest per part is enough, and they are long.
             shared = parts.setdefault(key, [])
-            facts.add(summary.manifest)
+            facts.add(summary.label, summary.manifest)
             shared.append(summary if not shared else _sharing(summary, shared[0]))
     titles = _titles(name, list(identities.values()), facts)
     boards = []

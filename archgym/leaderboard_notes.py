@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archgym.ranking import LEAST_SEEDS
+from archgym.ranking import LEAST_SEEDS, overall
 from archgym.task_board import TaskBoard
 
 if TYPE_CHECKING:
@@ -28,9 +28,17 @@ class Facts:
         self.values: dict[str, Counter[str]] = {}
         self.started: list[str] = []
         self.finished: list[str] = []
+        self.early: Counter[str] = Counter()
 
-    def add(self, manifest: Mapping[str, Any]) -> None:
-        """Notes where one run comes from."""
+    def add(self, label: str, manifest: Mapping[str, Any]) -> None:
+        """Notes where one run comes from, and whether it ended early.
+
+        Args:
+            label: of its agent.
+            manifest: of it.
+        """
+        if manifest.get("stop_reason") not in (None, "budget"):
+            self.early[label] += 1
         git, host = manifest.get("git"), manifest.get("host") or {}
         source = "installed package"
         if git:
@@ -80,11 +88,10 @@ def fairness(
             budgets.setdefault(label, set()).add(board.budget)
     if len({frozenset(each) for each in budgets.values()}) > 1:
         told.append("Unequal budgets: not every agent was run with every budget.")
-    lacking = [
-        agent.label for agent in agents if any(agent.label not in board.regrets for board in boards)
-    ]
-    if lacking:
-        told.append(f"Not on every task, so without a place over all of them: {_some(lacking)}.")
+    told += _lacking(ranked, agents)
+    early = [f"{text} ({count} runs)" for text, count in facts.early.items()]
+    if early:
+        told.append(f"Ended before the budget, as nothing new was proposed: {_some(early)}.")
     tunable = [agent for agent in agents if agent.hyperparameters]
     tuned = [agent.label for agent in tunable if agent.tuned]
     if tuned and len(tuned) < len(tunable):
@@ -94,10 +101,10 @@ def fairness(
         least = _LEAST_SEEDS_FOR_INTERVAL
         also = f", and {least} for an interval that means something" if fewest < least else ""
         told.append(f"Few seeds: {fewest} at the least; {LEAST_SEEDS} are needed to rank{also}.")
-    rows = ranked[0]["rows"] if ranked else []
     tied = [
         f"{agents[row['agent']].label} and {agents[after['agent']].label}"
-        for row, after in itertools.pairwise(rows)
+        for each in overall(ranked)
+        for row, after in itertools.pairwise(each["rows"])
         if row["tied"]
     ]
     if tied:
@@ -105,6 +112,23 @@ def fairness(
             f"Too wide to rank: the intervals of neighbours in the ranking overlap: {_some(tied)}."
         )
     return told + _mixed(facts)
+
+
+def _lacking(ranked: Sequence[Mapping[str, Any]], agents: Sequence[Agent]) -> list[str]:
+    """Names the agents that lack a task, apart for tasks with one goal and with several."""
+    told = []
+    both = len(overall(ranked)) > 1
+    for each in overall(ranked):
+        lacking = [
+            agents[row["agent"]].label for row in each["rows"] if row["tasks"] < each["begun"]
+        ]
+        goals = each["selections"][0].split("|")[0]
+        kind = f" with {goals} goal{'s' if goals == 'several' else ''}" if both else ""
+        if lacking:
+            told.append(
+                f"Not on every task{kind}, so without a place over all of them: {_some(lacking)}."
+            )
+    return told
 
 
 def _mixed(facts: Facts) -> list[str]:

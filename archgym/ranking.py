@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from archgym.comparison import (
 )
 from archgym.metric import FloatArray
 from archgym.statistics import Estimate, quantile
-from archgym.task_board import TaskBoard, estimate_data, short, shorts
+from archgym.task_board import GOALS, TaskBoard, estimate_data, short, shorts
 
 THRESHOLDS = (0.0, *np.geomspace(1e-3, 1.0, 25).round(6).tolist())
 """Regrets at which performance profiles are given."""
@@ -24,43 +25,46 @@ LEAST_SEEDS = 10
 
 
 def rankings(boards: Sequence[TaskBoard], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns the ranking of every selection: by environment, budget, both, and single task.
+    """Returns the ranking of every selection: by goals, environment, budget, and single task.
 
-    Equal selections are given once; every ranking names its `selections`.
+    Tasks with one goal and tasks with several are never ranked together: the regret of the first is
+    of a score, that of the others of a hypervolume. Equal selections are given once; every ranking
+    names its `selections` as `goals|environment|budget|task`.
 
     Args:
         boards: of all tasks.
         labels: of all agents.
     """
     selections: dict[tuple[int, ...], list[str]] = {}
-
-    def add(key: str, chosen: Sequence[int]) -> None:
-        if chosen:
-            selections.setdefault(tuple(chosen), []).append(key)
-
-    everything = range(len(boards))
     envs = ["", *sorted({board.env for board in boards})]
     budgets = [0, *sorted({board.budget for board in boards})]
-    for env in envs:
-        for budget in budgets:
-            add(
-                f"{env}|{budget or ''}|",
-                [
-                    i
-                    for i in everything
-                    if env in ("", boards[i].env) and budget in (0, boards[i].budget)
-                ],
-            )
-    for i in everything:
-        add(f"||{i}", [i])
+    for goals, env, budget in itertools.product(GOALS, envs, budgets):
+        chosen = tuple(
+            i
+            for i, board in enumerate(boards)
+            if board.goals == goals and env in ("", board.env) and budget in (0, board.budget)
+        )
+        if chosen:
+            selections.setdefault(chosen, []).append(f"{goals}|{env}|{budget or ''}|")
+    for i in range(len(boards)):
+        selections.setdefault((i,), []).append(f"|||{i}")
     return [
         {"selections": keys, "tasks": list(chosen), **_ranking([boards[i] for i in chosen], labels)}
         for chosen, keys in selections.items()
     ]
 
 
+def overall(ranked: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns the rankings over all tasks with one goal and over all with several."""
+    return [each for each in ranked if any(f"{goals}|||" in each["selections"] for goals in GOALS)]
+
+
 def _ranking(boards: Sequence[TaskBoard], labels: Sequence[str]) -> dict[str, Any]:
-    """Ranks the agents that have runs on some tasks; only those on all of them get a place."""
+    """Ranks the agents that have runs on some tasks; only those on all of them get a place.
+
+    Tasks without any trial yet do not count.
+    """
+    boards = [board for board in boards if board.regrets]
     agents = [label for label in labels if any(label in board.regrets for board in boards)]
     values = {
         label: [board.regrets[label] for board in boards if label in board.regrets]
@@ -96,7 +100,12 @@ def _ranking(boards: Sequence[TaskBoard], labels: Sequence[str]) -> dict[str, An
     for i, row in enumerate(rows):
         after = estimates[order[i + 1]] if i + 1 < len(whole) else None
         row["tied"] = bool(after and row["rank"] and estimates[order[i]].high >= after.low)
-    return {"rows": rows, "pairs": pairs, "difference": _difference(boards, whole, labels)}
+    return {
+        "begun": len(boards),
+        "rows": rows,
+        "pairs": pairs,
+        "difference": _difference(boards, whole, labels),
+    }
 
 
 def _places(estimates: Sequence[Estimate]) -> list[int]:

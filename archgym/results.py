@@ -198,11 +198,7 @@ class TaskResults:
     @property
     def counted(self) -> list[str]:
         """Names of the objective's metrics, those with a budget last."""
-        if self.best is None:
-            return []
-        objective = self.manifest["task"]["objective"]
-        budgets = [budget["metric"] for budget in objective["budgets"]]
-        return list(dict.fromkeys([*objective["metrics"], *budgets]))
+        return counted_metrics(self.manifest) if self.best else []
 
     @property
     def metrics(self) -> list[dict[str, str]]:
@@ -213,13 +209,7 @@ class TaskResults:
     @property
     def shown_metrics(self) -> list[str]:
         """Metrics for a narrow table: those of the objective, then one per further unit."""
-        shown = self.counted
-        units = {metric["unit"] for metric in self.metrics if metric["name"] in shown}
-        for metric in self.metrics:
-            if metric["direction"] != "none" and metric["unit"] not in units and len(shown) < 3:
-                shown.append(metric["name"])
-                units.add(metric["unit"])
-        return shown
+        return shown_metrics(self.manifest) if self.best else []
 
     @functools.cached_property
     def space(self) -> DesignSpace:
@@ -294,6 +284,24 @@ class ExperimentResults:
         }
 
 
+def counted_metrics(manifest: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the metrics of a run's objective, those with a budget last."""
+    objective = manifest["task"]["objective"]
+    budgets = [budget["metric"] for budget in objective["budgets"]]
+    return list(dict.fromkeys([*objective["metrics"], *budgets]))
+
+
+def shown_metrics(manifest: Mapping[str, Any]) -> list[str]:
+    """Returns metrics for a narrow table: those of the objective, then one per further unit."""
+    shown = counted_metrics(manifest)
+    units = {metric["unit"] for metric in manifest["metrics"] if metric["name"] in shown}
+    for metric in manifest["metrics"]:
+        if metric["direction"] != "none" and metric["unit"] not in units and len(shown) < 3:
+            shown.append(metric["name"])
+            units.add(metric["unit"])
+    return shown
+
+
 def finite(value: float) -> float | None:
     """Returns the value, None where JSON has no number for it."""
     return value if math.isfinite(value) else None
@@ -310,11 +318,16 @@ def trial_objectives(manifest: Mapping[str, Any], trials: polars.DataFrame) -> F
     """Returns the objectives of every trial `(n, m)`, None where there is only one goal."""
     if not manifest["task"]["objective"]["pareto"]:
         return None
-    metrics = tuple(Metric(**metric) for metric in manifest["metrics"])
-    scorer = Scorer(objective_of(manifest["task"]["objective"]), metrics, manifest["reference"])
-    values = {m.name: trials[m.name].to_numpy().astype(np.float64) for m in metrics}
+    names = [metric["name"] for metric in manifest["metrics"]]
+    values = {name: trials[name].to_numpy().astype(np.float64) for name in names}
     feasible = trials["feasible"].to_numpy()
-    return np.where(feasible[:, None], scorer.components(values), -np.inf)
+    return np.where(feasible[:, None], scorer_of(manifest).components(values), -np.inf)
+
+
+def scorer_of(manifest: Mapping[str, Any]) -> Scorer:
+    """Returns what scores the metrics of a run's task."""
+    metrics = tuple(Metric(**metric) for metric in manifest["metrics"])
+    return Scorer(objective_of(manifest["task"]["objective"]), metrics, manifest["reference"])
 
 
 def load_run(

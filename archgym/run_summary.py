@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archgym.metric import FloatArray
+from archgym.pareto import front
 from archgym.plan import RunSpec
 from archgym.results import load_run, trial_objectives
 from archgym.space import IntArray
@@ -19,6 +20,8 @@ from archgym.statistics import best_so_far
 
 KEPT = 20
 """Best designs that are kept of every run."""
+KEPT_OF_FRONT = 100
+"""Further designs of its front that are kept of a run with several goals."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,13 @@ class Progress:
         """Returns after how many samples a score was reached, infinite if never."""
         at = int(np.searchsorted(self.scores, score))
         return float(self.samples[at]) if at < len(self.samples) else math.inf
+
+
+def spread(values: IntArray, count: int) -> IntArray:
+    """Returns at most `count` of some values, evenly spread over their order."""
+    if len(values) <= count:
+        return values
+    return values[np.linspace(0, len(values) - 1, count).round().astype(np.int64)]
 
 
 def progress_of(scores: FloatArray, seconds: FloatArray) -> Progress:
@@ -107,7 +117,7 @@ class RunSummary:
         manifest: of the run.
         progress: of its best score.
         evaluation_seconds: that the cost model took.
-        designs: the best ones.
+        designs: the best ones by score, and of Pareto objectives those of the front.
         rows: every feasible design `(n, d)`, dropped as soon as the task is summarised.
         scores: of these `(n,)`.
         objectives: of every trial `(t, m)` for Pareto objectives.
@@ -139,6 +149,11 @@ def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
     feasible = np.isfinite(scores)
     columns = [metric["name"] for metric in manifest["metrics"]]
     order = np.argsort(-scores, kind="stable")[: min(KEPT, int(feasible.sum()))]
+    objectives = trial_objectives(manifest, trials)
+    if objectives is not None:
+        on_front = front(objectives)
+        on_front = on_front[~np.isin(on_front, order)]
+        order = np.concatenate([order, spread(on_front, KEPT_OF_FRONT)])
     rows = trials["design"].to_numpy()
     values = {name: trials[name].to_numpy()[order].astype(np.float64).tolist() for name in columns}
     designs = tuple(
@@ -163,7 +178,7 @@ def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
         designs=designs,
         rows=rows[feasible].astype(np.int32),
         scores=scores[feasible],
-        objectives=trial_objectives(manifest, trials),
+        objectives=objectives,
     )
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from archgym.best_designs import best_of, changes, describe, importance
+from archgym.best_designs import SHOWN, best_of, changes, describe, front_of, importance
 from archgym.comparison import Hits
 from archgym.landscape import measure
 from archgym.metric import BUDGET_FLOOR, FloatArray
 from archgym.optimum import Front, Optimum, optimum_of_spec
 from archgym.pareto import front, hypervolume, hypervolume_over_time
+from archgym.results import shown_metrics
 from archgym.run_summary import RunSummary
 from archgym.statistics import Estimate, bootstrap, log_grid, quantile
 from archgym.tables import optimum_text
@@ -22,6 +23,8 @@ from archgym.task import objective_of
 
 WITHIN = (1, 5, 10)
 """Percentages of the optimum's metric that count as targets."""
+GOALS = ("one", "several")
+"""Kinds of tasks that are ranked apart."""
 _POINTS = 40
 _FRONT_POINTS = 200
 
@@ -56,6 +59,7 @@ class TaskBoard:
     Attributes:
         name: readable, unique on the leaderboard.
         env: id of the environment.
+        goals: `one`, or `several` for Pareto objectives.
         budget: samples per run.
         entries: one per agent, without their runs.
         regrets: per label, the regret of every run `(runs,)`.
@@ -65,6 +69,7 @@ class TaskBoard:
 
     name: str
     env: str
+    goals: str
     budget: int
     entries: tuple[Entry, ...]
     regrets: Mapping[str, FloatArray]
@@ -113,6 +118,7 @@ def summarise(name: str, entries: Sequence[Entry], evaluate: bool = True) -> Tas
     return TaskBoard(
         name=name,
         env=str(spec.get("env", name.split(" ")[0])),
+        goals=GOALS[bool(data.get("pareto"))],
         budget=int(runs[0].spec.budget) if runs else 0,
         entries=tuple(Entry(**{**vars(entry), "runs": ()}) for entry in entries),
         regrets=regrets,
@@ -181,6 +187,7 @@ def _task_data(
         "objective": objective.doc or objective.name,
         "measure": measure(objective),
         "pareto": objective.pareto,
+        "shown": shown_metrics(manifest),
         "optimum": {
             "score": short(optimum.score),
             "random": short(optimum.median_random_score),
@@ -194,7 +201,9 @@ def _task_data(
         "seconds": shorts(seconds := _seconds_grid(runs)),
         "time_curves": [_curve(entry, seconds, "seconds") for entry in entries],
         "targets": _targets(entries, optimum, grid),
-        "designs": describe(best, manifest),
+        "designs": describe(
+            best, front_of(best, manifest) if objective.pareto else best[:SHOWN], manifest
+        ),
         "changes": changes(best, manifest)
         if evaluate
         else {"reason": "`archgym leaderboard` does it"},

@@ -1,12 +1,14 @@
 "use strict";
 const find = (id) => document.getElementById(id);
 const dashes = ["solid", "dash", "dot", "dashdot"];
+const strokes = ["none", "10 5", "4 3", "10 3 3 3"];
 const symbols = ["circle", "square", "diamond", "cross", "triangle-up", "x"];
 const leastRegret = 1e-4; // a logarithmic axis has no 0
 const names = board.agents.map((agent) => agent.label);
 // Plotly reads some HTML in texts.
 const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const colourOf = (i) => palette[i % palette.length];
+const dashOf = (i) => Math.floor(i / palette.length) % dashes.length;
 const cut = (text, most = 28) => (text.length > most ? text.slice(0, most - 1) + "\u2026" : text);
 
 function number(value, digits = 4) {
@@ -23,6 +25,19 @@ function element(tag, text, properties = {}) {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
   return Object.assign(made, properties);
+}
+
+// A short piece of the line that stands for an agent in the figures.
+function swatch(i) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  const given = { x1: 0, x2: 26, y1: 6, y2: 6, stroke: colourOf(i), "stroke-width": 5, "stroke-dasharray": strokes[dashOf(i)] };
+  for (const [name, value] of Object.entries(given)) line.setAttribute(name, value);
+  made.setAttribute("class", "swatch");
+  made.setAttribute("viewBox", "0 0 26 12");
+  made.setAttribute("aria-hidden", "true");
+  made.append(line);
+  return made;
 }
 
 // A table whose columns are { title, text(row), key(row), number, swatch }, sorted by clicking.
@@ -63,11 +78,7 @@ function table(id, columns, rows, label) {
     columns.forEach((each, j) => {
       const cell = element(j === 0 ? "th" : "td", undefined, { className: each.number ? "number" : "" });
       if (j === 0) cell.scope = "row";
-      if (each.swatch) {
-        const swatch = element("span", undefined, { className: "swatch" });
-        swatch.style.background = colourOf(each.swatch(row));
-        cell.append(swatch);
-      }
+      if (each.swatch) cell.append(swatch(each.swatch(row)));
       cell.append(each.marked?.(row) ? element("mark", each.text(row)) : each.text(row));
       line.append(cell);
     });
@@ -97,7 +108,7 @@ function plot(id, traces, layout) {
   }, { displayModeBar: false, responsive: true });
 }
 
-const lineOf = (i) => ({ color: colourOf(i), width: 2, dash: dashes[Math.floor(i / palette.length) % dashes.length], shape: "hv" });
+const lineOf = (i) => ({ color: colourOf(i), width: 2, dash: dashes[dashOf(i)], shape: "hv" });
 const faint = (i) => colourOf(i) + "38";
 const chosen = (i) => names[i].toLowerCase().includes(find("agents").value.trim().toLowerCase());
 const indexOf = new Map(names.map((name, i) => [name, i]));
@@ -132,10 +143,17 @@ function rangeOf(task, x, curves) {
   return least < most && low.length ? [least - margin, most + margin] : undefined;
 }
 
+function selectedText(ranking) {
+  if (!ranking) return "No task fits these filters.";
+  const without = ranking.tasks.length - ranking.begun;
+  return `${ranking.tasks.length} of ${board.tasks.length} tasks selected` + (without ? `, ${without} of them without any trial yet.` : ".");
+}
+
 function drawRanking() {
-  const key = find("task").value !== "" ? `||${find("task").value}` : `${find("env").value}|${find("budget").value}|`;
+  const task = find("task").value;
+  const key = task !== "" ? `|||${task}` : `${find("goals").value}|${find("env").value}|${find("budget").value}|`;
   const ranking = board.rankings.find((each) => each.selections.includes(key));
-  find("selected").textContent = ranking ? `${ranking.tasks.length} of ${board.tasks.length} tasks selected.` : "No task fits these filters.";
+  find("selected").textContent = selectedText(ranking);
   const rows = ranking ? ranking.rows.filter((row) => chosen(row.agent)) : [];
   const best = (row) => (row.rank === null ? "-" : `${row.shared ? "=" : ""}${row.rank}${row.tied ? " \u2248" : ""}`);
   const range = ([low, high]) => (low === high ? String(low) : `${low} to ${high}`);
@@ -146,7 +164,7 @@ function drawRanking() {
     { title: "95% interval", text: (r) => interval(r.iqm, regret), number: true },
     { title: "improvement", text: (r) => number(r.improvement, 3), key: (r) => r.improvement, number: true },
     { title: "runs within 0.05", text: (r) => `${Math.round(100 * r.near)}%`, key: (r) => r.near, number: true },
-    { title: "tasks", text: (r) => `${r.tasks} of ${ranking.tasks.length}`, key: (r) => r.tasks, number: true },
+    { title: "tasks", text: (r) => `${r.tasks} of ${ranking.begun}`, key: (r) => r.tasks, number: true },
     { title: "seeds", text: (r) => range(r.seeds), key: (r) => r.seeds[0], number: true },
     { title: "samples", text: (r) => r.samples.toLocaleString("en"), key: (r) => r.samples, number: true },
   ], rows, "Ranking of agents");
@@ -163,7 +181,7 @@ function drawRanking() {
     type: "heatmap", x: rows.map((_, j) => j), y: rows.map((_, j) => j), zmin: 0, zmax: 1, colorscale: "Cividis",
     z: places.map((a) => places.map((b) => ranking.pairs[a][b])), hoverongaps: false,
     text: rows.map((_, a) => rows.map((_, b) => `${labels[a]} over ${labels[b]}`)), hovertemplate: "%{text}: %{z:.2f}<extra></extra>",
-    colorbar: { thickness: 10, outlinewidth: 0 },
+    texttemplate: rows.length <= 10 ? "%{z:.2f}" : "", colorbar: { thickness: 10, outlinewidth: 0 },
   }], {
     xaxis: { tickvals: rows.map((_, j) => j), ticktext: labels, tickangle: -40, showgrid: false, zeroline: false },
     yaxis: { tickvals: rows.map((_, j) => j), ticktext: labels, autorange: "reversed", showgrid: false, zeroline: false },
@@ -182,6 +200,7 @@ function drawRanking() {
     "Agents whose bars overlap do not differ. It counts the agents that are on every selected task.";
 }
 
+const distinct = (values) => [...new Set(values)].filter((value) => value !== undefined);
 const current = () => board.tasks[Number(find("shown").value)];
 
 function drawCurves() {
@@ -190,7 +209,9 @@ function drawCurves() {
   const seconds = find("against").value === "seconds";
   const [x, curves] = seconds ? [task.seconds, task.time_curves] : [task.samples, task.curves];
   const { score, random } = task.optimum;
-  const asRegret = find("as-regret").checked && random !== null && score > random;
+  const possible = !task.pareto && random !== null && score > random;
+  find("as-regret-part").hidden = !possible;
+  const asRegret = find("as-regret").checked && possible;
   const value = asRegret ? (y) => Math.max((score - y) / (score - random), leastRegret) : undefined;
   const axis = asRegret ? { type: "log", title: "regret" } : { title: "best score so far", range: rangeOf(task, x, curves) };
   plot("curves", bands(task, x, curves, value, seconds ? " s" : " designs"),
@@ -224,8 +245,14 @@ function drawFront(task) {
   plot("front", [known, ...traces], { xaxis: { type: "log", title: names2[0] }, yaxis: { type: "log", title: names2[1] ?? "" } });
   plot("volume", bands(task, task.samples, front.curves, undefined, " designs"),
     { xaxis: { type: "log", dtick: 1, title: "designs evaluated" }, yaxis: { title: "hypervolume" } });
-  const reference = front.reference.map((value, k) => `${front.metrics[k]} ${number(Math.exp(value))} times better than the default`);
-  find("front-note").textContent = `Hypervolume in logarithms of these ratios, from the reference point ${reference.join(", ")}; ` +
+  const reference = front.reference.map((value, k) => {
+    const at = task.designs.metrics.findIndex((m) => m.name === front.metrics[k]);
+    const ratio = Math.exp(value);
+    const usual = task.designs.default.metrics[at];
+    const metric = usual === null ? "" : ` ${number(task.designs.metrics[at].direction === "minimise" ? usual / ratio : usual * ratio)},`;
+    return `${front.metrics[k]}${metric} ${number(ratio)} times better than the default`;
+  });
+  find("front-note").textContent = `Hypervolume in logarithms of these ratios, from the reference point (${reference.join("; ")}); ` +
     `that of ${front.known ? "the true front" : "all designs found"} is ${number(front.hypervolume)}.` +
     (front.metrics.length > 2 ? " The figure shows the first two goals." : "");
 }
@@ -241,14 +268,19 @@ const percent = (share) => (share === null ? "-" : Math.abs(share) < 5e-4 ? "0.0
 
 function drawDesigns(task) {
   const { parameters, metrics, default: usual, best, drawn } = task.designs;
-  const rows = [{ ...usual, by: "default design", score: 0 }, ...best.map((each) => ({ ...each, by: `${each.agent}, seed ${each.seed}, sample ${each.sample}` }))];
+  const rows = [{ ...usual, agent: "default design", score: 0 }, ...best];
+  find("designs-note").textContent = `${task.pareto ? "The default design first, then designs of the front, spread over it" : "The default design first"}; marked values differ from it.`;
+  const counted = metrics.map((m, j) => ({ title: m.name, doc: m.doc, text: (r) => number(r.metrics[j], 5), key: (r) => r.metrics[j], number: true }));
   table("designs-table", [
-    { title: "found by", text: (r) => r.by, key: (r) => r.by },
+    { title: "found by", text: (r) => r.agent, key: (r) => r.agent },
+    { title: "seed", text: (r) => String(r.seed ?? ""), key: (r) => r.seed, number: true },
+    { title: "sample", text: (r) => String(r.sample ?? ""), key: (r) => r.sample, number: true },
     { title: "score", text: (r) => number(r.score), key: (r) => r.score, number: true },
+    ...counted.slice(0, task.designs.counted),
     ...parameters.map((p, j) => ({ title: p.unit ? `${p.name} (${p.unit})` : p.name, doc: p.doc, text: (r) => r.values[j], key: (r) => r.values[j], marked: (r) => r.values[j] !== usual.values[j] })),
-    ...metrics.map((m, j) => ({ title: m.name, doc: m.doc, text: (r) => number(r.metrics[j], 5), key: (r) => r.metrics[j], number: true })),
+    ...counted.slice(task.designs.counted),
   ], rows, "Best designs");
-  const told = metrics.map((m, j) => ({ m, before: usual.metrics[j], after: best.length ? best[0].metrics[j] : null }));
+  const told = metrics.map((m, j) => ({ m, before: usual.metrics[j], after: task.designs.top?.metrics[j] ?? null }));
   table("metrics-table", [
     { title: "metric", text: (r) => r.m.name },
     { title: "default", text: (r) => number(r.before, 5), number: true },
@@ -257,48 +289,62 @@ function drawDesigns(task) {
   ], told, "Metrics of the best design");
   const { rows: changes, reason } = task.changes;
   find("changes-note").textContent = reason ? `Not evaluated: ${reason}.` :
-    "Score with this change alone in the default design (its score is 0), and what the best design loses without it.";
+    "Score with this change alone in the default design (its score is 0), and what the best design loses without it. " +
+    "What has an effect only with a change comes along; where the default has no effect, the change back is to the first value.";
   const effect = (value) => (value === null ? "infeasible" : value.toFixed(4));
   table("changes-table", [
     { title: "parameter", text: (r) => r.parameter, key: (r) => r.parameter },
     { title: "default", text: (r) => r.default },
     { title: "best", text: (r) => r.best },
     { title: "alone", text: (r) => effect(r.alone), key: (r) => r.alone, number: true },
-    { title: "lost without", text: (r) => effect(r.lost), key: (r) => r.lost, number: true },
+    { title: "lost", text: (r) => effect(r.lost), key: (r) => r.lost, number: true },
   ], changes ?? [], "Effect of each change alone");
   find("changes-table").hidden = !changes;
   drawParallel(parameters, drawn);
 }
 
-// Lines over parameters, drawn in five groups by score so that few traces are enough.
+// Lines over parameters, drawn in groups by score so that few traces are enough.
 function drawParallel(parameters, drawn) {
   const width = parameters.length;
-  const groups = Math.min(5, drawn.length);
-  const shades = ["#8a93a5", "#56B4E9", "#009E73", "#E69F00", "#D55E00"];
+  const all = distinct(drawn.map((row) => number(row[width])));
+  const groups = Math.min(5, all.length);
+  const shades = ["#D55E00", "#E69F00", "#009E73", "#56B4E9", "#8a93a5"];
+  const heights = parameters.map(({ values }) => values.map((_, k) => k / Math.max(1, values.length - 1)));
   const traces = [];
-  for (let g = groups - 1; g >= 0; g--) {
-    const part = drawn.slice(Math.floor((g * drawn.length) / groups), Math.floor(((g + 1) * drawn.length) / groups));
+  for (let g = 0; g < groups; g++) {
+    const part = drawn.filter((row) => Math.floor((all.indexOf(number(row[width])) * groups) / all.length) === g);
     const [x, y, text] = [[], [], []];
     part.forEach((row, k) => {
       // Lines of equal values lie beside each other.
-      const shift = ((k + 0.5) / part.length - 0.5) * 0.03 + (g - groups / 2) * 0.012;
+      const shift = ((k + 0.5) / part.length - 0.5) * 0.03 + (groups / 2 - g) * 0.012;
       for (let j = 0; j < width; j++) {
         x.push(j);
-        y.push(row[j] / Math.max(1, parameters[j].values.length - 1) + shift);
+        y.push(heights[j][row[j]] + shift);
         text.push(`${plain(parameters[j].name)}: ${plain(parameters[j].values[row[j]])}`);
       }
       x.push(null); y.push(null); text.push("");
     });
-    const scores = part.map((row) => row[width]);
+    const [low, high] = [part[part.length - 1], part[0]].map((row) => number(row[width]));
     traces.push({
-      x, y, text, mode: "lines", line: { color: shades[4 - g], width: 1.2 }, hovertemplate: "%{text}<extra></extra>",
-      name: `score ${number(Math.min(...scores))} to ${number(Math.max(...scores))}`,
+      x, y, text, mode: "lines", line: { color: shades[g], width: 1.2 }, hovertemplate: "%{text}<extra></extra>",
+      name: `${part.length} designs of score ${low === high ? low : `${low} to ${high}`}`,
     });
   }
+  const style = getComputedStyle(document.documentElement);
+  const room = find("parallel").clientWidth / width;
+  const narrow = room < 30;
+  const most = Math.max(4, Math.floor(room / 5.5));
+  const values = parameters.flatMap((p, j) => p.values.map((value, k) => ({ j, k, value })))
+    // Of a crowd of values those at the ends are enough.
+    .filter(({ j, k }) => parameters[j].values.length <= 10 || k === 0 || k === parameters[j].values.length - 1);
   plot("parallel", traces.reverse(), {
-    xaxis: { tickvals: parameters.map((_, j) => j), ticktext: parameters.map((p) => plain(cut(p.name, 20))), tickangle: -40, zeroline: false, range: [-0.3, width - 0.7] },
-    yaxis: { title: "first to last value", showticklabels: false, range: [-0.1, 1.1], zeroline: false },
+    xaxis: { tickvals: parameters.map((_, j) => j), ticktext: parameters.map((p) => plain(cut(p.name, 22))), tickangle: -40, zeroline: false, range: [-0.3, width - 0.3] },
+    yaxis: { showticklabels: false, showgrid: false, range: [-0.1, 1.1], zeroline: false },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    annotations: narrow ? [] : values.map(({ j, k, value }) => ({
+      x: j, y: heights[j][k], text: plain(cut(value, most)), showarrow: false, xanchor: "left", xshift: 3, font: { size: 9 },
+      bgcolor: style.getPropertyValue("--page").trim() + "b0", borderpad: 0,
+    })),
   });
 }
 
@@ -312,13 +358,34 @@ function drawImportance(task) {
   }], { xaxis: { tickformat: ".0%", title: "share of variance" }, yaxis: {} });
 }
 
-function drawBoxes(task) {
-  const agents = taskAgents(task).filter((agent) => agent.regrets?.length).reverse();
-  find("boxes").style.height = `${Math.max(22, 6 + 2.2 * agents.length)}rem`;
-  plot("boxes", agents.map(({ i, label, regrets }) => ({
-    type: "box", x: regrets.map((value) => (value === null ? null : value)), name: plain(cut(label)), marker: { color: colourOf(i), size: 5 },
-    boxpoints: "all", jitter: 0.5, pointpos: 0, hovertemplate: "%{x:.4f}<extra></extra>",
-  })), { showlegend: false, xaxis: { title: "regret", rangemode: "tozero" }, yaxis: {} });
+const medianOf = (sorted) => (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+
+// Regrets that are null are infinite: nothing feasible was found.
+function drawBoxes() {
+  const task = current();
+  const byMethod = find("boxed").value === "method";
+  const settings = taskAgents(task).filter((agent) => agent.regrets?.length)
+    .map((agent) => ({ ...agent, method: board.agents[agent.i].method, values: agent.regrets.map((r) => r ?? Infinity).sort((a, b) => a - b) }));
+  const methods = distinct(settings.map((agent) => agent.method)).sort();
+  const groups = byMethod
+    ? methods.map((method) => {
+      const own = settings.filter((agent) => agent.method === method);
+      return { name: `${method} (${own.length})`, colour: colourOf(own[0].i), values: own.map((agent) => medianOf(agent.values)), texts: own.map((agent) => agent.label) };
+    })
+    : methods.flatMap((method) => settings.filter((agent) => agent.method === method)
+      .map((agent) => ({ name: agent.label, colour: colourOf(agent.i), values: agent.values, texts: [] })));
+  const beyond = groups.filter((each) => each.values.some((value) => !Number.isFinite(value))).length;
+  find("boxes-note").textContent = (byMethod ? "A point is the median over seeds of one setting; in brackets the number of settings." : "A point is a run; settings of one method stand together.") +
+    (beyond ? ` Runs without a feasible design are not drawn (${beyond} boxes lack some).` : "");
+  find("boxes").style.height = `${Math.max(22, 6 + 2.2 * groups.length)}rem`;
+  // Places and not names, so that equal shortened names stay apart.
+  plot("boxes", groups.map(({ name, colour, values, texts }, place) => ({
+    type: "box", orientation: "h", x: values.map((value) => (Number.isFinite(value) ? value : null)), y: values.map(() => place), name: plain(name), marker: { color: colour, size: 5 },
+    width: 0.6, text: texts.map(plain), boxpoints: "all", jitter: 0.5, pointpos: 0, hovertemplate: byMethod ? "%{text}: %{x:.4f}<extra></extra>" : "%{x:.4f}<extra></extra>",
+  })), {
+    showlegend: false, xaxis: { title: byMethod ? "median regret of a setting" : "regret", rangemode: "tozero" },
+    yaxis: { tickvals: groups.map((_, place) => place), ticktext: groups.map(({ name }) => plain(cut(name))), range: [groups.length - 0.4, -0.6], zeroline: false, showgrid: false },
+  });
 }
 
 function drawTask() {
@@ -329,7 +396,7 @@ function drawTask() {
   }
   const agents = taskAgents(task);
   const state = (a) => (a.complete === a.planned ? String(a.complete) : `${a.complete} of ${a.planned}, ${a.partial} partial`);
-  const counted = (task.designs?.metrics ?? []).filter((m) => m.direction !== "none").slice(0, 3);
+  const counted = (task.designs?.metrics ?? []).filter((m) => task.shown.includes(m.name));
   table("agents-table", [
     { title: "agent", text: (a) => a.label, key: (a) => a.label, swatch: (a) => a.i },
     { title: "best score", text: (a) => number(a.score?.[0]), key: (a) => a.score?.[0], number: true },
@@ -348,11 +415,11 @@ function drawTask() {
     find("task-text").textContent = "No run of this task has a trial yet.";
     return;
   }
-  find("task-text").textContent = `${task.objective}. ${task.optimum.known ? "Optimum" : "Best found, the optimum is not known"}: ${task.optimum.text}. ` +
+  find("task-text").textContent = `${task.objective.charAt(0).toUpperCase()}${task.objective.slice(1)}. ${task.optimum.known ? "Optimum" : "Best found, the optimum is not known"}: ${task.optimum.text}. ` +
     `Percentages are of ${task.measure}. ${task.budget.toLocaleString("en")} designs per run.`;
   drawCurves();
   drawTargets();
-  drawBoxes(task);
+  drawBoxes();
   drawFront(task);
   drawDesigns(task);
   drawImportance(task);
@@ -362,19 +429,23 @@ function fill(id, entries) {
   find(id).replaceChildren(...entries.map(([value, text]) => element("option", text, { value })));
 }
 
-const distinct = (values) => [...new Set(values)].filter((value) => value !== undefined);
+const goalsOf = (task) => (task.pareto ? "several" : "one");
+const goals = ["one", "several"].filter((kind) => board.rankings.some((each) => each.selections.includes(`${kind}|||`)));
+fill("goals", goals.map((kind) => [kind, kind === "one" ? "one goal" : "several goals (Pareto)"]));
+find("goals-part").hidden = goals.length < 2;
 fill("env", [["", "all"], ...distinct(board.tasks.map((t) => t.env)).sort().map((env) => [env, env])]);
 fill("budget", [["", "all"], ...distinct(board.tasks.map((t) => t.budget)).sort((a, b) => a - b).map((n) => [n, n.toLocaleString("en")])]);
 fill("task", [["", "all"], ...board.tasks.map((t, i) => [i, t.name])]);
 fill("shown", board.tasks.map((t, i) => [i, t.name]));
 fill("within", (board.tasks.find((t) => t.targets)?.targets ?? []).map((t, k) => [k, `${t.percent}% of the optimum`]));
 
-for (const id of ["env", "budget"]) {
+for (const id of ["goals", "env", "budget"]) {
   find(id).addEventListener("change", () => { find("task").value = ""; drawRanking(); });
 }
 find("task").addEventListener("change", () => {
   if (find("task").value !== "") {
     find("env").value = find("budget").value = "";
+    find("goals").value = goalsOf(board.tasks[Number(find("task").value)]);
     find("shown").value = find("task").value;
     drawTask();
   }
@@ -383,6 +454,7 @@ find("task").addEventListener("change", () => {
 find("shown").addEventListener("change", drawTask);
 for (const id of ["against", "as-regret"]) find(id).addEventListener("change", drawCurves);
 find("within").addEventListener("change", drawTargets);
+find("boxed").addEventListener("change", drawBoxes);
 function draw() { drawRanking(); if (board.tasks.length) drawTask(); }
 find("agents").addEventListener("input", draw);
 document.querySelector("#ranking form").addEventListener("submit", (event) => event.preventDefault());

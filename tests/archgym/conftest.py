@@ -9,26 +9,39 @@ from pathlib import Path
 import pytest
 
 from archgym import cli
+from archgym.experiment import load_experiment
+from archgym.runner import run_experiment
 from archgym.store import load_trials
 
 OUTSIDE = Path(__file__).parent / "outside"
 
 
+@pytest.fixture(scope="session")
+def install_outside(tmp_path_factory):
+    """A function that installs the package in `outside/` for this process and those it starts."""
+
+    def install(monkeypatch):
+        folder = tmp_path_factory.mktemp("site")
+        info = folder / "archgym_outside-1.0.dist-info"
+        info.mkdir()
+        named = "Metadata-Version: 2.1\nName: archgym-outside\nVersion: 1.0\n"
+        (info / "METADATA").write_text(named)
+        (info / "entry_points.txt").write_text(
+            "[archgym.environments]\nOutside-v0 = archgym_outside:ENVIRONMENT\n"
+            "[archgym.agents]\nloud = archgym_outside:Loud\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{OUTSIDE}")
+        monkeypatch.syspath_prepend(str(OUTSIDE))
+        monkeypatch.syspath_prepend(str(folder))
+        importlib.invalidate_caches()
+
+    return install
+
+
 @pytest.fixture
-def outside(tmp_path_factory, monkeypatch):
-    """Installs the package in `outside/` for this process and those that it starts."""
-    folder = tmp_path_factory.mktemp("site")
-    info = folder / "archgym_outside-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: archgym-outside\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[archgym.environments]\nOutside-v0 = archgym_outside:ENVIRONMENT\n"
-        "[archgym.agents]\nloud = archgym_outside:Loud\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{OUTSIDE}")
-    monkeypatch.syspath_prepend(str(OUTSIDE))
-    monkeypatch.syspath_prepend(str(folder))
-    importlib.invalidate_caches()
+def outside(install_outside, monkeypatch):
+    """The package in `outside/`, installed for this test."""
+    install_outside(monkeypatch)
 
 
 @pytest.fixture
@@ -55,6 +68,16 @@ def toy(workplace):
     file = workplace / "toy.yaml"
     file.write_text(TOY)
     return file
+
+
+@pytest.fixture
+def run(toy):
+    """A function that runs the small experiment with other settings and returns its folder."""
+
+    def make(folder, *settings):
+        return run_experiment(load_experiment(toy, list(settings)), folder, workers=1).folder
+
+    return make
 
 
 @pytest.fixture

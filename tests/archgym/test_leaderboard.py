@@ -3,7 +3,6 @@ import io
 import json
 import math
 import shutil
-import subprocess
 
 import numpy as np
 import polars
@@ -11,25 +10,17 @@ import pytest
 
 from archgym import submission, yamlfile
 from archgym.archive import write_archive
-from archgym.experiment import load_experiment
+from archgym.best_designs import _one_changed
 from archgym.leaderboard import load_leaderboard
-from archgym.leaderboard_page import render, table, write_leaderboard
+from archgym.leaderboard_page import render, table
 from archgym.results import load_results
 from archgym.run_summary import progress_of
-from archgym.runner import run_experiment
+from archgym.space import DesignSpace, Parameter
 from archgym.task import make_task
 
 EVIL = "<script>alert('x')</script> & \"Ж 焼\" </script>"
 AGENTS = f"agents=[random, {{name: genetic, label: {json.dumps(EVIL)}}}]"
 TASKS = "tasks=[{env: Outside-v0}, {env: Outside-v0, workload: run}]"
-
-
-@pytest.fixture
-def run(toy):
-    def make(folder, *settings):
-        return run_experiment(load_experiment(toy, list(settings)), folder, workers=1).folder
-
-    return make
 
 
 def edit(folder, change):
@@ -81,10 +72,10 @@ def test_unknown_optimum_takes_the_best_found_and_says_so(run):
 def test_rankings_exist_for_every_filter(run):
     board = load_leaderboard([run("a", TASKS), run("b", "budget.samples=30")])
     by_key = {key: each for each in board.rankings for key in each["selections"]}
-    assert by_key["||"]["tasks"] == [0, 1, 2]
-    assert by_key["Outside-v0||"] is by_key["||"]
-    assert by_key["|40|"]["tasks"] == [0, 1]
-    assert by_key["||2"] is by_key["|30|"]
+    assert by_key["one|||"]["tasks"] == [0, 1, 2]
+    assert by_key["one|Outside-v0||"] is by_key["one|||"]
+    assert by_key["one||40|"]["tasks"] == [0, 1]
+    assert by_key["|||2"] is by_key["one||30|"]
     for each in board.rankings:
         ranks = [row["rank"] for row in each["rows"]]
         assert ranks == sorted(ranks)
@@ -232,78 +223,6 @@ def test_the_page_is_offline_and_everything_is_escaped(run, archgym_command, tmp
     assert EVIL in [agent["label"] for agent in data["agents"]]
 
 
-STEPS = """
-window.addEventListener("load", () => {
-  const first = () => [...document.querySelectorAll("#ranking-table tbody th")]
-    .map((c) => c.textContent);
-  const told = { errors, start: first() };
-  const click = (title) => [...document.querySelectorAll("#ranking-table th button")]
-    .find((b) => b.textContent === title).click();
-  click("agent"); told.ascending = first();
-  click("agent"); told.descending = first();
-  told.sort = document.querySelector("#ranking-table th").getAttribute("aria-sort");
-  const set = (id, value, event) => {
-    document.getElementById(id).value = value;
-    document.getElementById(id).dispatchEvent(new Event(event));
-  };
-  set("task", "1", "change");
-  told.selected = document.getElementById("selected").textContent;
-  told.shown = document.getElementById("task-name").textContent;
-  set("agents", "rand", "input"); told.filtered = first();
-  set("agents", "", "input");
-  const axis = () => document.getElementById("curves").layout.yaxis.title.text;
-  told.before = axis(); document.getElementById("as-regret").click(); told.after = axis();
-  set("against", "seconds", "change");
-  told.x = document.getElementById("curves").layout.xaxis.title.text;
-  told.plots = document.querySelectorAll(".js-plotly-plot .main-svg").length > 0;
-  told.wide = document.documentElement.scrollWidth <= window.innerWidth;
-  const out = document.createElement("pre");
-  out.id = "told"; out.textContent = JSON.stringify(told); document.body.append(out);
-});
-"""
-
-
-def test_the_page_works_in_a_browser(run, tmp_path):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    chromium = chromium or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium is installed")
-    board = load_leaderboard([run("out", TASKS, AGENTS)])
-    page = write_leaderboard(board, tmp_path / "report")
-    watch = "<script>const errors = []; onerror = (m) => errors.push(m);"
-    watch += "console.error = (...m) => errors.push(m.join(' '));</script>"
-    text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{watch}", 1)
-    page.write_text(text.replace("</body>", f"<script>{STEPS}</script></body>"), encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(chromium, "--headless", "--no-sandbox", "--disable-gpu"),
-            *("--disable-background-networking", "--virtual-time-budget=5000"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=600,900"),
-            *("--dump-dom", page.as_uri()),
-        ],
-        capture_output=True,
-        timeout=120,
-        check=True,
-    )
-    dom = done.stdout.decode()
-    start = dom.index('<pre id="told">') + len('<pre id="told">')
-    found = dom[start : dom.index("</pre>", start)]
-    for entity, mark in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
-        found = found.replace(entity, mark)
-    told = json.loads(found)
-    assert told["errors"] == []
-    assert sorted(told["start"]) == sorted([EVIL, "random"])
-    assert told["ascending"] == told["descending"][::-1]
-    assert told["sort"] == "descending"
-    assert told["selected"] == "1 of 2 tasks selected."
-    assert told["shown"] == board.tasks[1].name
-    assert told["filtered"] == ["random"]
-    assert (told["before"], told["after"]) == ("best score so far", "regret")
-    assert told["x"] == "seconds of search and evaluation"
-    assert told["plots"]
-    assert told["wide"]
-
-
 def test_submissions_are_verified_before_they_are_ranked(run, archgym_command, tmp_path):
     about = {"version": 1, "title": EVIL, "authors": ["Ada Lovelace"], "tuning": "defaults"}
     about |= {"code": "https://example.org/a", "description": "some", "hardware": "one core"}
@@ -334,3 +253,51 @@ def test_submissions_are_verified_before_they_are_ranked(run, archgym_command, t
     assert not (tmp_path / "worse").exists()
     status, _, error = archgym_command("leaderboard", "-o", "worse")
     assert (status, error.count("\n")) == (2, 1)
+
+
+def test_tasks_with_one_and_with_several_goals_are_ranked_apart(run):
+    one = run("one", "agents=[random, genetic]")
+    goals = "tasks=[{env: Outside-v0, objective: both}]"
+    board = load_leaderboard([one, run("several", goals, "agents=[random, nsga2]", "name=b")])
+    by_key = {key: each for each in board.rankings for key in each["selections"]}
+    assert [by_key[key]["tasks"] for key in ("one|||", "several|||")] == [[0], [1]]
+    assert all(len({board.tasks[i].goals for i in each["tasks"]}) == 1 for each in board.rankings)
+    assert not any(warning.startswith("Not on every task") for warning in board.warnings)
+    front = board.tasks[1].data["designs"]["best"]
+    goals = np.array([each["metrics"][:2] for each in front])
+    assert len(front) > 1
+    assert (np.diff(goals[:, 0]) > 0).all()
+    assert (np.diff(goals[:, 1]) < 0).all()
+
+
+def test_a_task_without_trials_takes_no_place_away(run):
+    folder = run("out", TASKS)
+    shutil.rmtree(folder / "runs/Outside-v0_run_fast")
+    board = load_leaderboard([folder])
+    assert all(row["rank"] for row in board.rankings[0]["rows"])
+    assert board.rankings[0]["begun"] == 1
+    assert not any(warning.startswith("Not on every task") for warning in board.warnings)
+
+
+def test_runs_that_ended_early_are_named(run):
+    warnings = load_leaderboard([run("out", "budget.samples=2000")]).warnings
+    assert (
+        "Ended before the budget, as nothing new was proposed: loud (2 runs), random (2 runs)."
+        in warnings
+    )
+
+
+def test_a_change_brings_what_only_then_has_an_effect():
+    space = DesignSpace(
+        [
+            Parameter("Policy", ("Open", "Timeout")),
+            Parameter("Wait", (1, 2, 3), when={"Policy": ("Timeout",)}),
+            Parameter("Cap", (1, 2, 3), when={"Policy": ("Open",)}),
+            Parameter("Size", (1, 2)),
+        ]
+    )
+    default, best = np.array([0, 0, 2, 0]), np.array([1, 2, 0, 1])
+    alone = space.canonical(_one_changed(space, default, best, np.array([0, 1, 3])))
+    assert alone.tolist() == [[1, 2, 0, 0], [0, 0, 2, 0], [0, 0, 2, 1]]
+    without = space.canonical(_one_changed(space, best, default, np.array([0, 1, 3])))
+    assert without.tolist() == [[0, 0, 2, 1], [1, 0, 0, 1], [1, 2, 0, 0]]
