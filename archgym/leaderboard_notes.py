@@ -28,7 +28,7 @@ class Facts:
         self.values: dict[str, Counter[str]] = {}
         self.started: list[str] = []
         self.finished: list[str] = []
-        self.early: Counter[str] = Counter()
+        self.early: Counter[tuple[str, str]] = Counter()
 
     def add(self, label: str, manifest: Mapping[str, Any]) -> None:
         """Notes where one run comes from, and whether it ended early.
@@ -37,8 +37,9 @@ class Facts:
             label: of its agent.
             manifest: of it.
         """
-        if manifest.get("stop_reason") not in (None, "budget"):
-            self.early[label] += 1
+        reason = manifest.get("stop_reason")
+        if reason not in (None, "budget"):
+            self.early[label, str(reason)] += 1
         git, host = manifest.get("git"), manifest.get("host") or {}
         source = "installed package"
         if git:
@@ -89,9 +90,12 @@ def fairness(
     if len({frozenset(each) for each in budgets.values()}) > 1:
         told.append("Unequal budgets: not every agent was run with every budget.")
     told += _lacking(ranked, agents)
-    early = [f"{text} ({count} runs)" for text, count in facts.early.items()]
+    early = [
+        f"{label} ({count} run{'s' if count > 1 else ''}, by {reason})"
+        for (label, reason), count in sorted(facts.early.items())
+    ]
     if early:
-        told.append(f"Ended before the budget, as nothing new was proposed: {_some(early)}.")
+        told.append(f"Ended before the budget was spent: {_some(early)}.")
     tunable = [agent for agent in agents if agent.hyperparameters]
     tuned = [agent.label for agent in tunable if agent.tuned]
     if tuned and len(tuned) < len(tunable):
