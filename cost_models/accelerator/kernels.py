@@ -1,0 +1,209 @@
+"""The sums over a network that `systolic` and `roofline` make, compiled: totals per design.
+
+The same equations as there, without arrays of (designs x operators). Designs go by blocks, so that
+the innermost loop is over designs and its intermediate results stay in the nearest cache.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archgym.cost_models.accelerator.roofline import Machine
+from archgym.cost_models.accelerator.systolic import SystolicDesigns
+from archgym.cost_models.accelerator.work import Products, Work
+from archgym.cost_models.jit import compiled, forget_stale_kernels
+
+forget_stale_kernels(Path(__file__).parent)
+
+FloatArray = NDArray[np.float64]
+_BLOCK = 256
+SYSTOLIC_TOTALS = (
+    "compute_cycles",
+    "cycles",
+    "sram_input_reads",
+    "sram_weight_reads",
+    "sram_output_reads",
+    "sram_output_writes",
+    "dram_input_words",
+    "dram_weight_words",
+    "dram_output_words",
+)
+
+
+def systolic_totals(products: Products, designs: SystolicDesigns) -> dict[str, FloatArray]:
+    """Sums over all runs of all products, in mode `ideal`, on one core.
+
+    Args:
+        products: Of a network.
+        designs: NumPy arrays `(d,)`.
+
+    Returns:
+        `(d,)` per name of `SYSTOLIC_TOTALS`.
+    """
+    table = np.stack(
+        [products.batch, products.m, products.n, products.k, products.count], axis=1
+    ).astype(np.float64)
+    columns = np.stack(
+        [
+            np.asarray(each, np.float64)
+            for each in (
+                designs.rows,
+                designs.columns,
+                designs.dataflow,
+                designs.input_words / 2.0,
+                designs.weight_words / 2.0,
+                designs.output_words / 2.0,
+                1.0 / designs.dram_words_per_cycle,
+            )
+        ]
+    )
+    out = np.zeros((len(SYSTOLIC_TOTALS), columns.shape[1]))
+    _systolic(table, columns, out)
+    return dict(zip(SYSTOLIC_TOTALS, out, strict=True))
+
+
+@compiled
+def _systolic(table: FloatArray, designs: FloatArray, out: FloatArray) -> None:
+    for start in range(0, designs.shape[1], _BLOCK):
+        stop = min(start + _BLOCK, designs.shape[1])
+        for p in range(table.shape[0]):
+            batch, m, n, k, count = table[p]
+            runs = batch * count
+            mk, kn, mn = m * k, k * n, m * n
+            for d in range(start, stop):
+                rows, columns = designs[0, d], designs[1, d]
+                os, stays = designs[2, d] == 0.0, designs[2, d] == 2.0
+                room_i, room_w, room_o = designs[3, d], designs[4, d], designs[5, d]
+                high = m if os else k
+                wide = m if stays else n
+                steps = k if os else (n if stays else m)
+                down, across = np.ceil(high / rows), np.ceil(wide / columns)
+                folds = down * across
+                compute = folds * (steps - 2.0) + across * high * (1.0 if os else 2.0) + down * wide
+                # On-chip memories.
+                passes = across if not stays else 1.0
+                sram_w = kn * down if os else (kn * across if stays else kn)
+                sums = mn if os else mn * down
+                # The outside memory.
+                span = m if stays else n
+                broad = min(columns, span)
+                deep = min(rows, k)
+                upper = min(rows, m)
+                left = min(columns, n)
+                a_i = 1.0 if upper * k <= room_i else across
+                a_w = 1.0 if kn <= room_w else down
+                b_i = 1.0 if mk <= room_i else across
+                b_w = 1.0 if k * left <= room_w else down
+                first = mk * a_i + kn * a_w <= mk * b_i + kn * b_w
+                stream = n if stays else m
+                room_s = room_w if stays else room_i
+                spilled = 2.0 * down - 1.0
+                i_s = 1.0 if stream * k <= room_s else across
+                i_o = 1.0 if stream * broad <= room_o else spilled
+                o_s = 1.0 if stream * deep <= room_s else across
+                o_o = 1.0 if mn <= room_o else spilled
+                better = stream * k * i_s + mn * i_o <= stream * k * o_s + mn * o_o
+                streams = i_s if better else o_s
+                times_i = (a_i if first else b_i) if os else (1.0 if stays else streams)
+                times_w = (a_w if first else b_w) if os else (streams if stays else 1.0)
+                times_o = 1.0 if os else (i_o if better else o_o)
+                dram_i, dram_w, dram_o = mk * times_i, kn * times_w, mn * times_o
+                # Waiting.
+                i_high = min(rows if os else (columns if stays else m), m)
+                w_wide = n if stays else left
+                edge = (k if os else deep) * (i_high + w_wide) + i_high * w_wide
+                moving = (batch * (dram_i + dram_w + dram_o) - edge) * designs[6, d]
+                run = batch * compute
+                wait = edge * designs[6, d] + max(moving - run, 0.0)
+                out[0, d] += count * run
+                out[1, d] += count * (run + wait)
+                out[2, d] += runs * mk * passes
+                out[3, d] += runs * sram_w
+                out[4, d] += runs * (sums - mn)
+                out[5, d] += runs * sums
+                out[6, d] += runs * dram_i
+                out[7, d] += runs * dram_w
+                out[8, d] += runs * dram_o
+
+
+def roofline_totals(work: Work, machine: Machine) -> dict[str, FloatArray]:
+    """Sums over all runs of all operators, on one core.
+
+    Args:
+        work: Of a network.
+        machine: NumPy arrays.
+
+    Returns:
+        `latency_s` `(d,)`, and `energy_j` `(d, 3 + levels)` by part as of `Roofline`.
+    """
+    table = np.stack(
+        [
+            work.macs,
+            work.operations,
+            work.weights,
+            work.inputs,
+            work.outputs,
+            2.0 * work.macs / np.sqrt(work.window),
+            work.count,
+        ],
+        axis=1,
+    ).astype(np.float64)
+    widths = machine.weight_bytes * machine.input_bytes * machine.output_bytes
+    designs = np.stack(
+        [
+            1.0 / machine.peak_macs_per_s,
+            1.0 / machine.vector_ops_per_s,
+            machine.weight_bytes,
+            machine.input_bytes,
+            machine.output_bytes,
+        ]
+    )
+    levels = np.stack(
+        [
+            np.sqrt(widths[:, None] / machine.below_bytes).T,
+            2.0 * machine.below_bytes.T,
+            1.0 / machine.bandwidth_bytes_per_s.T,
+        ]
+    )
+    number, count = machine.below_bytes.shape[::-1]
+    traffic = np.zeros((number, count))
+    latency = np.zeros(count)
+    _roofline(table, designs, np.ascontiguousarray(levels), latency, traffic)
+    parts = [
+        np.sum(work.macs * work.count) * machine.mac_energy_pj * 1e-12,
+        np.sum(work.operations * work.count) * machine.vector_energy_pj * 1e-12,
+        *(1e-12 * traffic * machine.energy_pj_per_byte.T),
+        latency * machine.static_power_w,
+    ]
+    return {"latency_s": latency, "energy_j": np.stack(parts, axis=1)}
+
+
+@compiled
+def _roofline(
+    table: FloatArray,
+    designs: FloatArray,
+    levels: FloatArray,
+    latency: FloatArray,
+    traffic: FloatArray,
+) -> None:
+    longest = np.empty(_BLOCK)
+    for start in range(0, designs.shape[1], _BLOCK):
+        stop = min(start + _BLOCK, designs.shape[1])
+        for o in range(table.shape[0]):
+            macs, operations, weights, inputs, outputs, reused, count = table[o]
+            for d in range(start, stop):
+                longest[d - start] = max(macs * designs[0, d], operations * designs[1, d])
+            for level in range(levels.shape[1]):
+                for d in range(start, stop):
+                    once = (
+                        weights * designs[2, d] + inputs * designs[3, d] + outputs * designs[4, d]
+                    )
+                    again = reused * levels[0, level, d] - levels[1, level, d]
+                    moved = max(once, again)
+                    longest[d - start] = max(longest[d - start], moved * levels[2, level, d])
+                    traffic[level, d] += count * moved
+            for d in range(start, stop):
+                latency[d] += count * longest[d - start]

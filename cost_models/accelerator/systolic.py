@@ -1,0 +1,224 @@
+"""Systolic arrays: cycles, utilisation and traffic of matrix products, batched over designs.
+
+An array of `rows` x `columns` keeps one operand in place. A product (M, K) x (K, N) is cut into
+folds that the array holds at once:
+
+    os (outputs stay)   rows <- M, columns <- N, K steps
+    ws (weights stay)   rows <- K, columns <- N, M steps, weights loaded before
+    is (inputs stay)    rows <- K, columns <- M, N steps, inputs loaded before
+
+A fold of r rows and c columns takes (steps + r + c - 2) cycles for its skewed streams and r more to
+load what stays (Samajdar et al., SCALE-Sim, ISPASS 2020). `ideal` counts the rows and columns that
+a fold uses; `scalesim` counts as SCALE-Sim 3.0 does: every fold as a full one, a cycle less at the
+end, and in `os` results that are written again while they drain.
+
+Written in the array API standard, as `roofline` is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from archgym.cost_models.accelerator.work import Array, Products, moved
+
+DATAFLOWS = ("os", "ws", "is")
+MODES = ("ideal", "scalesim")
+
+
+@dataclass(frozen=True)
+class SystolicDesigns:
+    """Arrays with double-buffered memories, one entry per design `(d,)`.
+
+    Attributes:
+        rows: Of the array.
+        columns: Of the array.
+        dataflow: Number of a name of `DATAFLOWS`.
+        input_words: Capacity for inputs of which half is in use while the other is filled.
+        weight_words: Likewise for weights.
+        output_words: Likewise for outputs and partial sums.
+        dram_words_per_cycle: Bandwidth.
+    """
+
+    rows: Array
+    columns: Array
+    dataflow: Array
+    input_words: Array
+    weight_words: Array
+    output_words: Array
+    dram_words_per_cycle: Array
+
+
+@dataclass(frozen=True)
+class Systolic:
+    """Costs of designs and products `(d, p)`, of one run of the operator.
+
+    Attributes:
+        compute_cycles: Without waiting for memory.
+        cycles: With it; equal in mode `scalesim`.
+        utilisation: Multiply-accumulates per element and compute cycle.
+        mapping_efficiency: Used elements of a fold, on average.
+        sram_reads: `(d, p, 3)` words of inputs, weights, outputs (partial sums).
+        sram_writes: `(d, p)` words of outputs.
+        dram_words: `(d, p, 3)` words of inputs, weights, outputs moved.
+        count: `(p,)` runs.
+    """
+
+    compute_cycles: Array
+    cycles: Array
+    utilisation: Array
+    mapping_efficiency: Array
+    sram_reads: Array
+    sram_writes: Array
+    dram_words: Array
+    count: Array
+
+
+def dataflow_number(name: str) -> int:
+    """Number of a dataflow.
+
+    Raises:
+        ValueError: If there is none of this name.
+    """
+    if name not in DATAFLOWS:
+        raise ValueError(f"dataflow: unknown name {name!r}. Allowed: {', '.join(DATAFLOWS)}.")
+    return DATAFLOWS.index(name)
+
+
+def systolic(products: Products, designs: SystolicDesigns, mode: str = "ideal") -> Systolic:
+    """Evaluate all products on all designs.
+
+    Args:
+        products: Of a network; NumPy arrays are moved to where the designs are.
+        designs: Arrays of floats that hold whole numbers.
+        mode: `ideal`, or `scalesim` to count as SCALE-Sim 3.0 does.
+
+    Raises:
+        ValueError: For an unknown mode.
+    """
+    if mode not in MODES:
+        near = difflib.get_close_matches(mode, MODES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"mode: unknown name {mode!r}{hint} Allowed: {', '.join(MODES)}.")
+    from array_api_compat import array_namespace
+
+    xp = array_namespace(designs.rows)
+    products = moved(products, designs.rows)
+    return _evaluate(xp, products, designs, mode == "scalesim")
+
+
+def _evaluate(xp: Array, products: Products, designs: SystolicDesigns, compat: bool) -> Systolic:
+    rows, columns = designs.rows[:, None], designs.columns[:, None]
+    outputs_stay = designs.dataflow[:, None] == 0
+    inputs_stay = designs.dataflow[:, None] == 2
+    m, n, k, batch = products.m, products.n, products.k, products.batch
+    # What the array's rows and columns hold, and the steps of a fold.
+    high = xp.where(outputs_stay, m, k)
+    wide = xp.where(inputs_stay, m, n)
+    steps = xp.where(outputs_stay, k, xp.where(inputs_stay, n, m))
+    down, across = xp.ceil(high / rows), xp.ceil(wide / columns)
+    folds = down * across
+    loads = xp.where(outputs_stay, 0.0, 1.0)
+    if compat:
+        compute = folds * (steps + rows * (1.0 + loads) + columns - 2.0) - 1.0
+    else:
+        # Summed over folds, used rows are `high` for every fold across, and used columns `wide`.
+        compute = folds * (steps - 2.0) + across * high * (1.0 + loads) + down * wide
+    sram_inputs = xp.where(inputs_stay, m * k, m * k * xp.ceil(n / columns))
+    streamed = k * n * xp.where(outputs_stay, down, across)
+    sram_weights = xp.where(outputs_stay | inputs_stay, streamed, k * n)
+    sums = m * n * xp.where(outputs_stay, 1.0, down)
+    extra = xp.where(outputs_stay, (rows + columns) * folds, 0.0) if compat else 0.0
+    dram = _dram(xp, products, designs, down, across)
+    run = batch * compute
+    macs = batch * m * n * k
+    total = run if compat else run + _stalls(xp, products, designs, run, dram)
+    return Systolic(
+        run,
+        total,
+        macs / (run * rows * columns),
+        high * wide / (folds * rows * columns),
+        xp.stack([batch * sram_inputs, batch * sram_weights, batch * (sums - m * n)], axis=-1),
+        batch * (sums + extra),
+        xp.stack(dram, axis=-1),
+        products.count,
+    )
+
+
+def _dram(
+    xp: Array, products: Products, designs: SystolicDesigns, down: Array, across: Array
+) -> tuple[Array, Array, Array]:
+    """Words of inputs, weights and outputs moved, in the better order of folds.
+
+    Within a fold every operand passes once. Between folds an operand is read again unless all of it
+    that is used until its next use fits in half of its memory. Partial sums of `ws` and `is` that
+    do not fit are written and read again for every fold along K.
+    """
+    rows, columns = designs.rows[:, None], designs.columns[:, None]
+    outputs_stay = designs.dataflow[:, None] == 0
+    inputs_stay = designs.dataflow[:, None] == 2
+    m, n, k = products.m, products.n, products.k
+    room_i, room_w, room_o = (
+        words[:, None] / 2.0
+        for words in (designs.input_words, designs.weight_words, designs.output_words)
+    )
+
+    def times(holds: Array, room: Array, again: Array) -> Array:
+        return xp.where(holds <= room, 1.0, again)
+
+    # Outputs stay: a strip of inputs per fold down, a strip of weights per fold across.
+    high, wide = xp.minimum(rows, m), xp.minimum(columns, n)
+    first_i = times(high * k, room_i, across)
+    first_w = times(k * n, room_w, down)
+    second_i = times(m * k, room_i, across)
+    second_w = times(k * wide, room_w, down)
+    first = m * k * first_i + k * n * first_w
+    second = m * k * second_i + k * n * second_w
+    # An operand stays: it moves once. The other streams past; sums of a fold are steps x columns.
+    stream = xp.where(inputs_stay, n, m)
+    room_s = xp.where(inputs_stay, room_w, room_i)
+    span = xp.where(inputs_stay, m, n)
+    deep, broad = xp.minimum(rows, k), xp.minimum(columns, span)
+    spilled = 2.0 * down - 1.0
+    k_inside_s = times(stream * k, room_s, across)
+    k_inside_o = times(stream * broad, room_o, spilled)
+    k_outside_s = times(stream * deep, room_s, across)
+    k_outside_o = times(m * n, room_o, spilled)
+    inside = stream * k * k_inside_s + m * n * k_inside_o
+    outside = stream * k * k_outside_s + m * n * k_outside_o
+    better = inside <= outside
+    streams = xp.where(better, k_inside_s, k_outside_s)
+    sums = xp.where(better, k_inside_o, k_outside_o)
+    os_i = xp.where(first <= second, first_i, second_i)
+    os_w = xp.where(first <= second, first_w, second_w)
+    times_i = xp.where(outputs_stay, os_i, xp.where(inputs_stay, 1.0, streams))
+    times_w = xp.where(outputs_stay, os_w, xp.where(inputs_stay, streams, 1.0))
+    times_o = xp.where(outputs_stay, 1.0, sums)
+    batch = products.batch
+    return batch * m * k * times_i, batch * k * n * times_w, batch * m * n * times_o
+
+
+def _stalls(
+    xp: Array,
+    products: Products,
+    designs: SystolicDesigns,
+    run: Array,
+    dram: tuple[Array, Array, Array],
+) -> Array:
+    """Cycles of waiting: for the first fold's data, for bandwidth, and for the last results.
+
+    Memories are double-buffered, so that transfers hide behind the array's work but for the first
+    strip of both operands and the last fold's outputs.
+    """
+    rows, columns = designs.rows[:, None], designs.columns[:, None]
+    outputs_stay = designs.dataflow[:, None] == 0
+    inputs_stay = designs.dataflow[:, None] == 2
+    m, n, k = products.m, products.n, products.k
+    i_high = xp.where(outputs_stay, xp.minimum(rows, m), xp.where(inputs_stay, columns, m))
+    w_wide = xp.where(inputs_stay, n, xp.minimum(columns, n))
+    deep = xp.where(outputs_stay, k, xp.minimum(rows, k))
+    first = deep * (xp.minimum(i_high, m) + w_wide)
+    last = xp.minimum(i_high, m) * w_wide
+    speed = designs.dram_words_per_cycle[:, None]
+    moving = (dram[0] + dram[1] + dram[2] - first - last) / speed
+    return (first + last) / speed + xp.maximum(moving - run, 0.0 * moving)
