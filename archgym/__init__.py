@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from archgym.agent import Agent, agent_names, find_agent, make_agent
     from archgym.cost_model import CostModel, Costs
     from archgym.dataset import Dataset, load_dataset
-    from archgym.environment import Environment, Option, environment_ids, find_environment
+    from archgym.environment import (
+        Environment,
+        Fidelity,
+        Option,
+        environment_ids,
+        find_environment,
+    )
     from archgym.errors import BudgetExhausted
     from archgym.evaluator import Evaluator
     from archgym.hyperparameters import Choice, Range
@@ -34,7 +40,7 @@ _HOME = {
     "agent": ("Agent", "agent_names", "find_agent", "make_agent"),
     "cost_model": ("CostModel", "Costs"),
     "dataset": ("Dataset", "load_dataset"),
-    "environment": ("Environment", "Option", "environment_ids", "find_environment"),
+    "environment": ("Environment", "Fidelity", "Option", "environment_ids", "find_environment"),
     "errors": ("BudgetExhausted",),
     "evaluator": ("Evaluator",),
     "hyperparameters": ("Choice", "Range"),
@@ -58,6 +64,7 @@ __all__ = [  # noqa: RUF022 (grouped by module)
     "Dataset",
     "load_dataset",
     "Environment",
+    "Fidelity",
     "Option",
     "environment_ids",
     "find_environment",

@@ -15,7 +15,7 @@ import importlib.metadata
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,23 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Fidelity:
+    """One of the cost models that can answer for a task.
+
+    Attributes:
+        name: value of the environment's option `fidelity`.
+        doc: one line of meaning.
+        cost: of a design, as measured; in a task's ladder relative to its own fidelity.
+        exact: whether its answers are those of the task's own fidelity.
+    """
+
+    name: str
+    doc: str
+    cost: float
+    exact: bool = False
+
+
+@dataclass(frozen=True)
 class Environment:
     """Everything the framework knows about an environment.
 
@@ -85,6 +102,8 @@ class Environment:
             read from it.
         best_known: takes the resolved options and returns the file of the best designs known, see
             `archgym.best_known`, or None where there is none.
+        fidelities: takes the resolved options and returns the fidelities that a task with them may
+            ask, the cheapest first, with costs per design in any one unit; see `ladder`.
     """
 
     id: str
@@ -95,6 +114,7 @@ class Environment:
     workloads: Callable[[], Mapping[str, str]]
     tabulated: Callable[..., TableModel | None] | None = None
     best_known: Callable[..., Path | None] | None = None
+    fidelities: Callable[..., tuple[Fidelity, ...]] | None = None
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Fills in defaults and checks option names and choices.
@@ -117,6 +137,22 @@ class Environment:
             if workload not in known:
                 raise unknown(f"{self.id}: workload", workload, (*known, "file:PATH"))
         return resolved
+
+    def ladder(self, options: Mapping[str, Any]) -> tuple[Fidelity, ...]:
+        """Returns the fidelities of a task, the cheapest first, its own last with a cost of 1.
+
+        A task whose fidelity is not declared, such as one that is read from a file, has no other.
+
+        Args:
+            options: resolved keyword arguments.
+        """
+        own = str(options.get("fidelity", "full"))
+        declared = self.fidelities(**options) if self.fidelities else ()
+        names = [each.name for each in declared]
+        if own not in names:
+            return (Fidelity(own, "the task's own", 1.0, exact=True),)
+        kept = declared[: names.index(own) + 1]
+        return tuple(replace(each, cost=each.cost / kept[-1].cost) for each in kept)
 
     def objective(self, name: str | None) -> Objective:
         """Returns a named objective, the default one for None."""

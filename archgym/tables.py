@@ -110,6 +110,7 @@ def description(task: Task) -> dict[str, Any]:
             }
             for name, option in environment.options.items()
         ],
+        "fidelities": [vars(fidelity) for fidelity in task.fidelities],
         "space": task.space.describe(),
         "metrics": [metric.describe() for metric in task.metrics],
         "objectives": [objective.describe() for objective in environment.objectives],
@@ -189,6 +190,21 @@ def print_description(told: Mapping[str, Any]) -> None:
             for each in told["options"]
         ],
         title="Options",
+    )
+    print()
+    print_table(
+        ["fidelity", "cost", "answers", "meaning"],
+        [
+            [
+                each["name"],
+                number(each["cost"]),
+                "the task's own" if each["exact"] else "approximate",
+                each["doc"],
+            ]
+            for each in told["fidelities"]
+        ],
+        title="Fidelities (cost of a design, in designs of the task's own fidelity)",
+        right=["cost"],
     )
     print()
     print_table(["workload", "meaning"], list(told["workloads"].items()), title="Workloads")

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from archgym.cost_model import CostModel, Costs
-from archgym.environment import Environment, find_environment
+from archgym.environment import Environment, Fidelity, find_environment
+from archgym.errors import unknown
 from archgym.metric import (
     Budget,
     FloatArray,
@@ -136,6 +137,7 @@ class Task:
             raise ValueError(f"{self.name}: the default design breaks {broken[0]!r}")
         self.reference = {name: float(values[0]) for name, values in costs.metrics.items()}
         self.scorer = Scorer(objective, self.metrics, self.reference)
+        self._at: dict[str, Task] = {}
 
     def __repr__(self) -> str:
         return f"Task({self.name})"
@@ -153,6 +155,47 @@ class Task:
             **self.options,
             "objective": self.objective.describe(),
         }
+
+    @functools.cached_property
+    def fidelities(self) -> tuple[Fidelity, ...]:
+        """What may be asked, the cheapest first, the task's own last at a cost of 1."""
+        return self.environment.ladder(self.options)
+
+    def fidelity(self, name: str | None) -> Fidelity:
+        """Returns a fidelity by name, the task's own for None.
+
+        Raises:
+            ValueError: for one that the task does not have, naming the closest.
+        """
+        for each in self.fidelities:
+            if each.name == name:
+                return each
+        if name is None:
+            return self.fidelities[-1]
+        raise unknown(f"{self.name}: fidelity", name, [each.name for each in self.fidelities])
+
+    def at(self, fidelity: str | None) -> Task:
+        """Returns the same task at another of its fidelities, itself at its own.
+
+        Its scores are relative to the default design at that fidelity.
+
+        Raises:
+            ValueError: for a fidelity that the task does not have.
+        """
+        name = self.fidelity(fidelity).name
+        if name not in self._at:
+            self._at[name] = self._built_at(name)
+        return self._at[name]
+
+    def _built_at(self, name: str) -> Task:
+        if name == self.fidelities[-1].name:
+            return self
+        options = self.environment.resolve({**self.options, "fidelity": name})
+        model = self.environment.build(**options)
+        there = Task(self.environment, options, self.objective, model)
+        if (there.space.fingerprint, there.metrics) != (self.space.fingerprint, self.metrics):
+            raise ValueError(f"{self.name}: fidelity {name!r} has another space or other metrics")
+        return there
 
     @functools.cached_property
     def optimum(self) -> Optimum | None:

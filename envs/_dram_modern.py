@@ -52,12 +52,19 @@ class ModernController:
         device: the DRAM device, whose channels and ranks are chosen.
         trace: the requests.
         allow_no_refresh: whether never to refresh is one of the choices.
+        simulated: the part of the requests that designs are simulated on; all if left out.
 
     Raises:
         ValueError: if no memory within the cost budget holds the trace.
     """
 
-    def __init__(self, device: DramDevice, trace: Trace, allow_no_refresh: bool) -> None:
+    def __init__(
+        self,
+        device: DramDevice,
+        trace: Trace,
+        allow_no_refresh: bool,
+        simulated: Trace | None = None,
+    ) -> None:
         last = int(trace.address.max()) if trace.n_requests else 0
         dependent = trace.max_outstanding_reads is not None
         self.space = modern_space(device, last, allow_no_refresh, dependent)
@@ -79,9 +86,10 @@ class ModernController:
         self.features: FloatFeatures = np.array(list(features.values()), np.float32) * 2 - 1
         self._device = device
         self._trace = trace
-        self._simulators = _Simulators(device, trace, None)
-        if trace.n_sources > 1:
-            self._simulators = _Simulators(device, trace, self._alone_ns())
+        simulated = trace if simulated is None else simulated
+        self._simulators = _Simulators(device, simulated, None)
+        if simulated.n_sources > 1:
+            self._simulators = _Simulators(device, simulated, self._alone_ns())
 
     def evaluate(self, designs: IntArray) -> Costs:
         """Simulates every design on the trace; see `archgym.cost_models.dram`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from archgym.cost_model import CostModel
-from archgym.environment import Environment, Option
+from archgym.environment import Environment, Fidelity, Option
 from archgym.envs import _dram_2023 as grid
 from archgym.envs._dram_metrics import METRICS, MODERN_OBJECTIVES
 from archgym.table import TableModel
@@ -23,6 +23,14 @@ BEST_KNOWN = Path(__file__).parent / "best_known"
 """Folder of the best designs known, `SPACE-WORKLOAD.yaml`."""
 
 _AS_SHIPPED = ("clock_ps", "device")
+_SHORT = 10
+"""The fidelity `short` simulates one request in so many, the first ones."""
+_SIMULATED = ("simulator", "short")
+
+# CPU time of a design against the simulator's, medians over the shipped traces as printed by
+# `python benchmarks/fidelities.py`.
+_COST_OF_SHORT = {"modern": 0.2, "archgym2023": 0.12}
+_COST_OF_TABLE = 0.002
 
 
 def build(**options: Any) -> CostModel:
@@ -30,18 +38,20 @@ def build(**options: Any) -> CostModel:
     allow_no_refresh = options["allow_no_refresh"]
     if not isinstance(allow_no_refresh, bool):
         raise ValueError(f"allow_no_refresh: {allow_no_refresh!r} is neither true nor false")
-    if options["fidelity"] != "simulator":
+    if options["fidelity"] not in _SIMULATED:
         return _looked_up(options)
     from archgym.cost_models.dram import DramSimulator, load_device, load_workload
 
     chosen = load_device(options["device"].removeprefix("file:"))
     trace = load_workload(options["workload"], clock_ps=options["clock_ps"])
+    short = options["fidelity"] == "short"
+    simulated = trace.first(-(-trace.n_requests // _SHORT)) if short else trace
     if options["space"] == "modern":
         from archgym.envs._dram_modern import ModernController
 
-        return ModernController(chosen, trace, allow_no_refresh)
+        return ModernController(chosen, trace, allow_no_refresh, simulated)
     space, features = grid.space_2023(allow_no_refresh), trace.features(chosen.tCK_ps)
-    return grid.DramController(DramSimulator(chosen, trace), space, features)
+    return grid.DramController(DramSimulator(chosen, simulated), space, features)
 
 
 def tabulated(**options: Any) -> TableModel | None:
@@ -54,13 +64,15 @@ def tabulated(**options: Any) -> TableModel | None:
         ValueError: for a table of the user that does not fit the task.
     """
     fidelity = options["fidelity"]
+    if fidelity == "short":
+        return None
     if options["space"] == "modern" and fidelity != "simulator":
         raise ValueError(
             f"fidelity: {fidelity!r} is not for space 'modern', which no table can hold"
         )
     if fidelity.startswith("table:"):
         path = Path(fidelity.removeprefix("table:"))
-    elif _name_of_shipped(options) in shipped_tables():
+    elif _has_table(options):
         path = TABLES / _name_of_shipped(options)
     else:
         return None
@@ -82,7 +94,23 @@ def shipped_tables() -> list[str]:
 def best_known(**options: Any) -> Path | None:
     """Returns the file of the best designs known for a workload, None where there is none."""
     path = BEST_KNOWN / f"{options['space']}-{options['workload']}.yaml"
-    return path if path.is_file() else None
+    return path if options["fidelity"] != "short" and path.is_file() else None
+
+
+def fidelities(**options: Any) -> tuple[Fidelity, ...]:
+    """Returns the fidelities of a task, the cheapest first; see `ENVIRONMENT.options`."""
+    simulator = Fidelity("simulator", "the whole trace, command by command", 1.0, exact=True)
+    part = f"the same on the first of {_SHORT} parts of the trace"
+    short = Fidelity("short", part, _COST_OF_SHORT[options["space"]])
+    # Beside `short` as a task's own fidelity, the table would answer another question.
+    if options["fidelity"] == "short" or not _has_table(options):
+        return (short, simulator)
+    table = Fidelity("table", "the simulator's answers, looked up", _COST_OF_TABLE, exact=True)
+    return (table, short, simulator)
+
+
+def _has_table(options: Mapping[str, Any]) -> bool:
+    return _name_of_shipped(options) in shipped_tables()
 
 
 def _name_of_shipped(options: Mapping[str, Any]) -> str:
@@ -135,8 +163,8 @@ ENVIRONMENT = Environment(
         ),
         "fidelity": Option(
             "simulator",
-            "cycle-level simulation, or the same answers from a table of every design",
-            ("simulator", "table"),
+            "cycle-level simulation, the same of a part of the trace, or a table of every design",
+            ("simulator", "short", "table"),
             prefixes=("table:",),
         ),
         "allow_no_refresh": Option(False, "whether designs that lose data count as feasible"),
@@ -145,4 +173,5 @@ ENVIRONMENT = Environment(
     workloads=workloads,
     tabulated=tabulated,
     best_known=best_known,
+    fidelities=fidelities,
 )

@@ -6,6 +6,7 @@ also be called alone. A failed check raises `AssertionError` with a message that
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -198,7 +199,46 @@ def check_infeasible_is_worst(task: Task, n: int = 256) -> None:
     assert np.isfinite(evaluation.reward).all()
 
 
+def check_fidelities(task: Task, n: int = 16) -> None:
+    """Declared fidelities can be asked, cost ever more, and agree on space, rules and metrics.
+
+    Costs are not measured again: that would depend on the machine.
+    """
+    ladder = task.fidelities
+    names = [each.name for each in ladder]
+    assert len(set(names)) == len(names), f"fidelities {names} repeat a name"
+    costs = [each.cost for each in ladder]
+    assert costs[0] > 0 and all(a < b for a, b in itertools.pairwise(costs)), (
+        f"fidelities {names}: costs {costs} do not rise from above 0"
+    )
+    assert costs[-1] == 1.0, f"the task's own fidelity {names[-1]!r} costs {costs[-1]}, not 1"
+    assert ladder[-1].exact, f"the task's own fidelity {names[-1]!r} is not marked as exact"
+    rows = _sample(task, n)
+    own = task.evaluate(rows)
+    for fidelity in ladder:
+        assert fidelity.doc, f"fidelity {fidelity.name!r} has no line of meaning"
+        answer = task.at(fidelity.name).evaluate(rows)
+        again = task.at(fidelity.name).evaluate(rows[::-1]).take(np.arange(n)[::-1])
+        _assert_equal(answer, again, f"when the batch is reordered at {fidelity.name!r}")
+        assert np.array_equal(task.at(fidelity.name).default, task.default), (
+            f"fidelity {fidelity.name!r} has another default design"
+        )
+        for rule in (rule.name for rule in task.space.constraints):
+            assert np.array_equal(answer.violations[rule], own.violations[rule]), (
+                f"fidelity {fidelity.name!r} judges {rule!r} differently"
+            )
+        if fidelity.exact:
+            assert np.array_equal(answer.score, own.score), (
+                f"fidelity {fidelity.name!r} is declared exact, its scores differ"
+            )
+
+
 def check_environment(task: Task) -> None:
     """Runs every check of a task's environments."""
-    for check in (check_gymnasium, check_vector_equals_single, check_infeasible_is_worst):
+    for check in (
+        check_gymnasium,
+        check_vector_equals_single,
+        check_infeasible_is_worst,
+        check_fidelities,
+    ):
         check(task)

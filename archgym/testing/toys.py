@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from archgym.cost_model import CostModel, Costs, FloatFeatures
-from archgym.environment import Environment
+from archgym.environment import Environment, Fidelity, Option
 from archgym.metric import FloatArray, Metric, Objective
 from archgym.space import (
     BoolArray,
@@ -148,6 +148,51 @@ def nk_task(cardinalities: tuple[int, ...], neighbours: int, seed: int) -> Task:
         ]
     )
     return function_task(space, cost)
+
+
+def fidelity_task(
+    cardinalities: tuple[int, ...] = (4, 3, 3, 8, 2, 2, 4, 4, 3, 8), fidelity: str = "fine"
+) -> Task:
+    """Returns a task over `SeparableToy` that can be asked at three fidelities.
+
+    `fine` at a cost of 1; `fair` at 0.25 and `rough` at 0.05, whose answers are off by up to a
+    tenth and a half.
+    """
+    whole = SeparableToy(cardinalities)
+
+    def build(fidelity: str) -> CostModel:
+        spread = {"rough": 0.5, "fair": 0.1, "fine": 0.0}[fidelity]
+        model = FunctionToy(
+            whole.space,
+            lambda rows: whole.evaluate(rows).metrics["cost_ns"] * (1.0 + spread * _noise(rows)),
+        )
+        model.default = whole.default
+        return model
+
+    def declared(fidelity: str) -> tuple[Fidelity, ...]:
+        return (
+            Fidelity("rough", "off by up to a half", 1.0),
+            Fidelity("fair", "off by up to a tenth", 5.0),
+            Fidelity("fine", "the function's value", 20.0, exact=True),
+        )
+
+    objective = Objective("toy", ("cost_ns",))
+    environment = Environment(
+        id="FidelityToy-v0",
+        summary="a function with a known optimum, and two that are like it",
+        build=build,
+        options={"fidelity": Option("fine", "how exact", ("fine", "fair", "rough"))},
+        objectives=(objective,),
+        workloads=dict,
+        fidelities=declared,
+    )
+    return Task(environment, {"fidelity": fidelity}, objective, build(fidelity))
+
+
+def _noise(rows: IntArray) -> FloatArray:
+    """Returns a number in [-1, 1] per design that looks random `(n,)`."""
+    weights = np.sqrt(np.arange(2, rows.shape[1] + 2))
+    return np.asarray(np.sin(1e3 * (rows @ weights)), np.float64)
 
 
 def _task(model: CostModel, objective: Objective) -> Task:

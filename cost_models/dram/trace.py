@@ -157,6 +157,16 @@ class Trace:
             source=None,
         )
 
+    def first(self, n: int) -> Trace:
+        """The first `n` requests as a trace, all if there are fewer."""
+        return replace(
+            self,
+            cycle=self.cycle[:n],
+            is_write=self.is_write[:n],
+            address=self.address[:n],
+            source=None if self.source is None else self.source[:n],
+        )
+
     @property
     def read_fraction(self) -> float:
         """Reads per request; 0 for a trace without requests."""

@@ -24,6 +24,7 @@ from archgym.envs._dram_modern import ModernController
 from archgym.envs._dram_modern_space import modern_space, refreshes, reshaped
 from archgym.envs.dram_controller import BEST_KNOWN
 from archgym.experiment import load_experiment
+from archgym.testing.environments import check_fidelities
 
 ID = "DramController-v0"
 QOS = ("fair-under-area", "speedup-under-area")
@@ -309,3 +310,35 @@ def test_a_pointer_chase_takes_one_channel() -> None:
     assert two.violated(0) == ("reads that wait for each other on several channels",)
     with pytest.raises(ValueError, match=r"'chase' limits its outstanding reads.* has 2"):
         archgym.make_task(ID, workload="chase", device="ddr5-4800-16gb-x8")
+
+
+@pytest.mark.parametrize("space", ["modern", "archgym2023"])
+@pytest.mark.parametrize("workload", ["mixed-light", "mix-sort-gcc"])
+def test_short_is_the_simulator_on_the_first_tenth(space: str, workload: str) -> None:
+    task = archgym.make_task(ID, workload=workload, space=space)
+    brief = task.at("short")
+    check_fidelities(task)
+    rows = task.space.canonical(task.space.sample(40, np.random.default_rng(5)))
+    answer = brief.evaluate(rows)
+    served = (answer.metrics["reads"] + answer.metrics["writes"])[answer.feasible]
+    assert (served == 1_000).all()
+    assert np.array_equal(answer.feasible, task.evaluate(rows).feasible)
+    assert brief.optimum is None
+    assert np.array_equal(brief.model.features, task.model.features)
+    if space == "modern":
+        areas = [each.evaluate(rows).metrics["buffer_area_mm2"] for each in (brief, task)]
+        assert np.array_equal(*areas, equal_nan=True)
+
+
+def test_the_ladders_of_fidelities() -> None:
+    def ladder(**options: str) -> dict[str, float]:
+        task = archgym.make_task(ID, workload="random", **options)
+        return {each.name: each.cost for each in task.fidelities}
+
+    assert ladder() == {"short": 0.2, "simulator": 1.0}
+    assert ladder(fidelity="short") == {"short": 1.0}
+    assert list(ladder(space="archgym2023")) == ["table", "short", "simulator"]
+    assert ladder(space="archgym2023", fidelity="table") == {"table": 1.0}
+    assert list(ladder(space="archgym2023", device="ddr4-2400-8gb-x8")) == ["short", "simulator"]
+    with pytest.raises(ValueError, match=r"fidelity: unknown name 'table'. Allowed: short, sim"):
+        archgym.make_task(ID, workload="random").at("table")
