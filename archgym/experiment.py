@@ -104,6 +104,12 @@ class AgentEntry(_Model):
         description="file of hyperparameters that `archgym tune` wrote; those given beside it "
         "take precedence",
     )
+    warm_start: str | None = Field(
+        default=None,
+        min_length=1,
+        description="folder of a dataset, whose trials of the task the agent is told of before it "
+        "searches",
+    )
     sweep: dict[str, list[Any]] = Field(
         default_factory=dict,
         description="values to try per hyperparameter; all combinations are run",

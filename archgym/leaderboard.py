@@ -43,9 +43,16 @@ class Source:
     tuned: bool
 
     @property
+    def warm(self) -> bool:
+        """Whether its agent was told of known designs first."""
+        return self.spec.warm_start is not None
+
+    @property
     def settings(self) -> str:
         """Text that is equal for runs of the same agent with the same settings."""
-        return json.dumps([self.spec.agent, self.tuned, self.spec.hyperparameters], sort_keys=True)
+        spec = self.spec
+        told = [spec.agent, self.tuned, spec.hyperparameters, spec.warm_start]
+        return json.dumps(told, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,14 @@ class Agent:
         method: the agent's name.
         hyperparameters: defaults included.
         tuned: whether they come from `archgym tune`.
+        warm: whether it was told of known designs first.
     """
 
     label: str
     method: str
     hyperparameters: Mapping[str, Any]
     tuned: bool
+    warm: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,12 +220,13 @@ def _agents(sources: Sequence[Source]) -> dict[str, Agent]:
                 for k, v in given.items()
                 if any(each.hyperparameters.get(k) != v for each in same)
             ]
-            label = " ".join([label, *differing, *(["tuned"] if source.tuned else [])])
+            marks = [*(["tuned"] if source.tuned else []), *(["warm"] if source.warm else [])]
+            label = " ".join([label, *differing, *marks])
         if label in labels.values():
             label = f"{label} ({source.spec.agent} {hashlib.sha256(key.encode()).hexdigest()[:6]})"
         labels[key] = label
     found = [
-        (key, Agent(labels[key], s.spec.agent, s.spec.hyperparameters, s.tuned))
+        (key, Agent(labels[key], s.spec.agent, s.spec.hyperparameters, s.tuned, s.warm))
         for key, s in first.items()
     ]
     return dict(sorted(found, key=lambda each: each[1].label))

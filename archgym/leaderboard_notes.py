@@ -100,6 +100,12 @@ def fairness(
     tuned = [agent.label for agent in tunable if agent.tuned]
     if tuned and len(tuned) < len(tunable):
         told.append(f"Tuned agents ({_some(tuned)}) are compared with untuned ones.")
+    warm = [agent.label for agent in agents if agent.warm]
+    if warm and len(warm) < len(agents):
+        told.append(
+            f"Warm-started agents ({_some(warm)}), told of designs that cost them nothing, are "
+            f"compared with cold ones."
+        )
     fewest = min((len(each) for b in boards for each in b.regrets.values()), default=0)
     if boards and fewest < LEAST_SEEDS:
         least = _LEAST_SEEDS_FOR_INTERVAL
@@ -166,7 +172,7 @@ def methods(
     finished = max((each for each in facts.finished if each), default="-")
     settings = [
         f"{a.label}: {', '.join(f'{k} {v}' for k, v in a.hyperparameters.items()) or 'no settings'}"
-        f"{' (tuned)' if a.tuned else ''}"
+        f"{' (tuned)' if a.tuned else ''}{' (warm start)' if a.warm else ''}"
         for a in agents
     ]
     seeds = [

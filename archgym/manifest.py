@@ -72,6 +72,7 @@ def run_manifest(
     budget: int | None,
     max_repeats: int | None = None,
     max_proposals: int | None = None,
+    warm_start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of a new run, with all that is needed to read its trials on their own.
 
@@ -84,6 +85,8 @@ def run_manifest(
         max_repeats: proposals in a row without a new design after which it ends, None for the
             evaluator's usual cap.
         max_proposals: proposals after which it ends, None for any number.
+        warm_start: what the agent is told of first, see `archgym.warm.WarmStart.describe`; None for
+            nothing.
     """
     return {
         "format": FORMAT,
@@ -95,6 +98,7 @@ def run_manifest(
         "budget": budget,
         "max_repeats": max_repeats,
         "max_proposals": max_proposals,
+        "warm_start": None if warm_start is None else dict(warm_start),
         "space": task.space.fingerprint,
         "parameters": [parameter.describe() for parameter in task.space.parameters],
         "default": task.default.tolist(),

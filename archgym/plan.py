@@ -26,6 +26,7 @@ from archgym.experiment import (
 from archgym.hyperparameters import Choice, Hyperparameter, Range, declared, resolve
 from archgym.preset import Preset, load_preset, problem_of
 from archgym.task import resolve_objective, task_name
+from archgym.warm import check_can_be_told
 
 MAX_RUNS = 100_000
 _MAX_SLUG = 80
@@ -47,6 +48,7 @@ class RunSpec:
         budget: unique designs that it may evaluate.
         max_repeats: repeated proposals in a row that end it, None for the usual cap.
         max_proposals: proposals that end it, None for any number.
+        warm_start: folder of the dataset that the agent is told of first, None for none.
     """
 
     folder: str
@@ -59,6 +61,7 @@ class RunSpec:
     budget: int
     max_repeats: int | None = None
     max_proposals: int | None = None
+    warm_start: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the run as a JSON-ready mapping; `RunSpec(**mapping)` builds it again."""
@@ -74,6 +77,7 @@ class _Variant:
     hyperparameters: dict[str, Any]
     tuned: bool = False
     budget: SampleBudget | None = None
+    warm_start: str | None = None
 
 
 class _Problems:
@@ -127,6 +131,7 @@ def plan(experiment: Experiment) -> list[RunSpec]:
             budget=budget.samples,
             max_repeats=budget.max_repeats,
             max_proposals=budget.max_proposals,
+            warm_start=variant.warm_start,
         )
         for name, spec in tasks
         for variant in variants
@@ -211,6 +216,8 @@ def _variants(
     if agent is None:
         return []
     problems.tried(field, check_installed, entry.name, agent)
+    if entry.warm_start is not None:
+        problems.tried(field, check_can_be_told, entry.name, agent)
     tuned = preset.hyperparameters if preset else {}
     for key, value in tuned.items():
         problems.tried(f"{field}.preset", resolve, entry.name, agent, {key: value})
@@ -229,13 +236,15 @@ def _variants(
             resolve(entry.name, agent, {**given, **point}),
             bool(preset),
             entry.budget,
+            entry.warm_start,
         )
         for label, point in points.items()
     ]
 
 
 def _title(entry: AgentEntry) -> str:
-    return entry.label or (f"{entry.name} tuned" if entry.preset else entry.name)
+    words = [entry.name, *(["tuned"] if entry.preset else [])]
+    return entry.label or " ".join([*words, *(["warm"] if entry.warm_start else [])])
 
 
 def _check_swept(
@@ -339,7 +348,10 @@ def _labelled(
     for variant in variants:
         # Tuning may have found that the defaults are best.
         key = json.dumps(
-            [variant.agent, variant.hyperparameters, variant.tuned, repr(variant.budget)]
+            [
+                *(variant.agent, variant.hyperparameters, variant.tuned),
+                *(repr(variant.budget), variant.warm_start),
+            ]
         )
         if key in settings:
             problems.add(

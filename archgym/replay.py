@@ -272,11 +272,23 @@ def rerun_findings(record: Record, task: Task) -> Iterator[Finding]:
     """Repeats the run with its seed and compares trial by trial, to the last digit."""
     from archgym.run import search
     from archgym.store import trials_frame
+    from archgym.warm import load_warm_start
 
     manifest = record.manifest
     if manifest["budget"] is None:
         yield record.told("budget", "is null, such a run cannot be repeated")
         return
+    warm = manifest["warm_start"]
+    if warm is not None:
+        try:
+            now = load_warm_start(str(warm.get("path")), task).describe()
+        except ValueError as error:
+            text = " ".join(str(error).split())
+            yield record.told("warm_start", f"the run cannot be repeated ({text})")
+            return
+        if now != warm:
+            yield record.told("warm_start", "the run cannot be repeated, the dataset differs now")
+            return
     try:
         with contextlib.redirect_stdout(sys.stderr):  # agents may print
             result = search(
@@ -285,6 +297,7 @@ def rerun_findings(record: Record, task: Task) -> Iterator[Finding]:
                 budget=manifest["budget"],
                 max_repeats=manifest["max_repeats"],
                 max_proposals=manifest["max_proposals"],
+                warm_start=warm and warm["path"],
                 seed=manifest["seed"],
                 **manifest["hyperparameters"],
             )

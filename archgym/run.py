@@ -18,9 +18,12 @@ from archgym.manifest import now, run_manifest
 from archgym.space import Value
 from archgym.store import TrialStore, trials_frame
 from archgym.task import Evaluation, Task
+from archgym.warm import check_can_be_told, load_warm_start
 
 if TYPE_CHECKING:
     import polars
+
+    from archgym.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def search(
     path: str | Path | None = None,
     max_repeats: int | None = None,
     max_proposals: int | None = None,
+    warm_start: Dataset | str | Path | None = None,
     **hyperparameters: Any,
 ) -> SearchResult:
     """Searches a task with an agent.
@@ -134,28 +138,47 @@ def search(
         path: folder that logs the run and lets a killed one resume; None keeps it in memory.
         max_repeats: see `Evaluator`.
         max_proposals: see `Evaluator`.
+        warm_start: a dataset, or its folder, whose trials of this problem the agent is told of
+            before it searches; they cost no budget and are no trials of the run.
         **hyperparameters: of the agent; the rest keep their defaults.
 
     Returns:
         The finished run.
 
     Raises:
-        ValueError: for bad names or values, an agent of one goal on a task with several, or a
-            folder that holds a different run.
+        ValueError: for bad names or values, an agent of one goal on a task with several, a
+            folder that holds a different run, or a warm start of an agent that cannot be told, or
+            with a dataset that does not know the task.
     """
     method = find_agent(agent)
     settings = resolve(agent, method, hyperparameters)
     check_installed(agent, method)
     check_goals(agent, method, task.objective, task.name)
+    warm = None
+    if warm_start is not None:
+        check_can_be_told(agent, method)
+        warm = load_warm_start(warm_start, task)
     store = None
     if path is not None:
-        caps = {"max_repeats": max_repeats, "max_proposals": max_proposals}
-        store = TrialStore(Path(path), run_manifest(task, agent, settings, seed, budget, **caps))
+        manifest = run_manifest(
+            task,
+            agent,
+            settings,
+            seed,
+            budget,
+            max_repeats,
+            max_proposals,
+            warm.describe() if warm else None,
+        )
+        store = TrialStore(Path(path), manifest)
         if store.complete:
             raise ValueError(f"{path}: this run is complete, read it with archgym.load_trials")
     evaluator = Evaluator(task, budget, store, max_repeats, max_proposals)
     with contextlib.suppress(BudgetExhausted):
-        method(task.space, seed=np.random.default_rng(seed), **settings).search(evaluator)
+        searcher = method(task.space, seed=np.random.default_rng(seed), **settings)
+        if warm is not None:
+            searcher.tell(warm.evaluation.designs, warm.evaluation)
+        searcher.search(evaluator)
     result = SearchResult(
         task=task,
         agent=agent,

@@ -30,6 +30,7 @@ _MANIFEST: Mapping[str, tuple[type, ...]] = {
     "budget": (int, type(None)),
     "max_repeats": (int, type(None)),
     "max_proposals": (int, type(None)),
+    "warm_start": (dict, type(None)),
     "space": (str,),
     "parameters": (list,),
     "default": (list,),
@@ -167,9 +168,11 @@ def _plan_findings(run: str, manifest: Mapping[str, Any], spec: RunSpec | None) 
         expected["task"] = {**spec.task, "objective": plain_json(objective)}
     except BROKEN as error:
         return [Finding("", "runs.json", "task", text_of(error))]
+    warm = manifest["warm_start"]
+    there = {**manifest, "warm_start": warm.get("path", "unknown") if warm else None}
     found = []
     for name, value in expected.items():
-        difference = first_difference(manifest[name], value, name)
+        difference = first_difference(there[name], value, name)
         if difference:
             problem = f"is {short(difference[1])}, runs.json has {short(difference[2])}"
             found.append(Finding(run, "run.json", difference[0], problem))

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from archgym.experiment import Experiment, ExperimentError
 from archgym.plan import RunSpec
+from archgym.warm import load_warm_start
 from archgym.worker import THREAD_LIMITS, build_task, carry_out
 from archgym.workspace import locked, pending_runs, write_plan
 
@@ -157,6 +158,12 @@ def _prepare(specs: Sequence[RunSpec], listener: Listener) -> None:
             build_task(task)
         except ValueError as error:
             problems.append(f"task {name!r}: {error}")
+    told = {(s.label, s.warm_start, s.task_name): s for s in specs if s.warm_start is not None}
+    for (label, source, _), spec in {} if problems else told.items():
+        try:
+            load_warm_start(source, build_task(spec.task))
+        except ValueError as error:
+            problems.append(f"agent {label!r}: {error}")
     if problems:
         raise ExperimentError(problems)
 
