@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import event
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 # A function compiled so borrows its arrays: it neither makes nor returns one. Numba would count
 # references to every array passed, with atomic operations, more than half of a kernel's time.
 _BORROWING: dict[str, Any] = {"nogil": True, "_nrt": False}
+# A function that only compiled code calls needs no entry for Python or C, half the work in a small
+# one.
+_INTERNAL: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def forget_stale_kernels(folder: Path) -> None:
@@ -37,14 +43,46 @@ def compiled(function: _Function) -> _Function:
 
 def allocating(function: _Function) -> _Function:
     """Compile into every caller: for what makes arrays, before the loop of a kernel."""
-    return cast(_Function, numba.njit(nogil=True, forceinline=True)(function))
+    return cast(_Function, numba.njit(nogil=True, forceinline=True, **_INTERNAL)(function))
 
 
 def inlined(function: _Function) -> _Function:
     """Compile into every caller, so that a step of a kernel costs no call."""
-    return cast(_Function, numba.njit(forceinline=True, **_BORROWING)(function))
+    return cast(_Function, numba.njit(forceinline=True, **_BORROWING, **_INTERNAL)(function))
 
 
 def apart(function: _Function) -> _Function:
     """Compile on its own: for what a kernel seldom does, so that its common steps stay compact."""
-    return cast(_Function, numba.njit(**_BORROWING)(function))
+    return cast(_Function, numba.njit(**_BORROWING, **_INTERNAL)(function))
+
+
+def woven(function: _Function) -> _Function:
+    """Compile the statements of a function as those of its only caller."""
+    return cast(_Function, numba.njit(inline="always")(function))
+
+
+class _Notice(event.Listener):
+    """Says, when a compilation starts, that there is one: it takes long, and comes once."""
+
+    def __init__(self, name: str) -> None:
+        self._text = f"compiling {name}, once per installation: this takes some 20 seconds"
+
+    def on_start(self, event: object) -> None:
+        if self._text:
+            print(self._text, file=sys.stderr, flush=True)
+        self._text = ""
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
+@cache
+def kernel(function: Callable[..., Any], signature: object, name: str) -> Callable[..., Any]:
+    """Compile a function that borrows its arrays, or load it from the cache; says if it compiles.
+
+    What compiled code calls through the pointer made here is compiled once. All else that a
+    function calls is compiled anew with it.
+    """
+    with event.install_listener("numba:run_pass", _Notice(name)):
+        pointer = numba.cfunc(signature, cache=True, **_BORROWING)(function)
+    return cast(Callable[..., Any], pointer)

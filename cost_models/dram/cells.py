@@ -86,6 +86,8 @@ X_MOST_PULLED_IN: Final = 39
 X_MOST_READS: Final = 40  # of the trace, 0 without a limit
 X_COLUMN_BUS: Final = 41  # first cycle at which RD and WR find their bus free
 X_PARTS: Final = 42  # requests that one line of the trace takes
+X_CLOCK: Final = 43  # cycle from which a kernel goes on
+X_SLOTS: Final = 44  # slots that the buffers may fill
 
 # The `ramulator` controller keeps some cells of its own beside those.
 Y_BUFFERED: Final = 48  # reads that wait; the next cell: writes
@@ -121,12 +123,12 @@ Z_SELF: Final = 74  # idle cycles before it refreshes itself, INF: never
 Z_PARTIAL: Final = 75  # REFPB or REFSB where the design refreshes so, else 0
 Z_SETS: Final = 76  # such refreshes that take every bank once; bank b is of set b modulo this
 Z_RFC: Final = 77  # their cycle
-Z_RECENT: Final = 78  # cycles of each rank's last refreshes: first cell, and number per rank
+Z_RECENT: Final = 78  # cycles of each rank's last refreshes, behind the banks, and their number
 Z_RECENT_SIZE: Final = 79
 Z_BATCH_CAP: Final = 80  # requests of a source and bank in a batch
 Z_SOURCES: Final = 81  # sources of the requests
 Z_MARKED: Final = 82  # requests of the batch that wait
-Z_TAGS: Final = 83  # where the tags of the slots begin: source, + MOST_SOURCES in the batch
+Z_TAGS: Final = 83  # where, behind the slots, their tags begin: source, + MOST_SOURCES in the batch
 TIMED: Final = -2 - MOST_RANKS  # X_BEST of this minus b: bank b's row has timed out
 
 # Timings in memory-clock cycles, from the first cycle of a command to the first of another.
@@ -253,6 +255,7 @@ BATCH_COUNT: Final = BATCH_MOST + MOST_SOURCES
 # Banks.
 BANK_CELLS: Final = 16
 BANK_BASE: Final = BATCH_COUNT + MOST_SOURCES
+MOST_RECENT: Final = 16  # refreshes that are remembered of a bank (`modern`)
 B_NEXT_ACT: Final = BANK_BASE + 0  # first cycles that the bank's own timing allows
 B_NEXT_CAS: Final = BANK_BASE + 1
 B_NEXT_RDA: Final = BANK_BASE + 2
@@ -298,6 +301,11 @@ G_BANKS: Final = 2  # banks per bank group
 G_PARTS: Final = 3  # requests that one line of the trace takes
 G_PAIRED: Final = 4  # banks per REFPB
 GEOMETRY: Final = 5
+
+# Controllers.
+DRAMSYS: Final = 0
+MODERN: Final = 1
+RAMULATOR: Final = 2
 
 # Policy vector: the ten parameters of a `dramsys` design, and what `modern` adds to them.
 P_PAGE: Final = 0

@@ -10,8 +10,6 @@ before a request of that cycle is stored, as in the event order of DRAMSys.
 
 from __future__ import annotations
 
-import numpy as np
-
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import (
     bank_at,
@@ -33,10 +31,8 @@ from archgym.cost_models.dram.bank_timing import (
     part_precharges,
 )
 from archgym.cost_models.dram.machine import (
-    build,
     classify,
     drop,
-    free_slots,
     give_slot,
     record,
     take_slot,
@@ -65,13 +61,10 @@ from archgym.cost_models.dram.refresh import first_trigger, look, refreshed, rem
 from archgym.cost_models.dram.responses import (
     answer,
     answer_in_order,
-    doubled,
     lacks_room,
-    lines_of,
-    power_of_two,
     reads_before,
 )
-from archgym.cost_models.dram.source_batches import ends_batch, tag, with_tags
+from archgym.cost_models.dram.source_batches import count_sources, ends_batch, tag
 from archgym.cost_models.dram.waiting import (
     NOTHING,
     bank_of,
@@ -81,19 +74,17 @@ from archgym.cost_models.dram.waiting import (
     leave,
     rank_of_command,
 )
-from archgym.cost_models.jit import allocating, apart, compiled, inlined
+from archgym.cost_models.jit import apart, inlined, woven
 
 
-@allocating
-def start(
-    geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int, more: bool
-) -> IntArray:
-    """Memory of a controller with the parameters `policy`."""
-    m = build(geometry, tm, 1)
+@inlined
+def start(m: IntArray, q: IntArray, geometry: IntArray, policy: IntArray, more: bool) -> None:
+    """Fill the cells of a controller with the parameters `policy`, for the requests `q`."""
     m[c.X_PAGE] = policy[c.P_PAGE]
     m[c.X_SCHEDULER] = policy[c.P_SCHEDULER]
     m[c.X_ORGANISATION] = policy[c.P_BUFFER]
     m[c.X_SIZE] = policy[c.P_BUFFER_SIZE]
+    m[c.X_SLOTS] = slots_of(m)
     if policy[c.P_RESPONSE] == c.RESPONSE_REORDER or policy[c.P_ARBITER] == c.ARBITER_REORDER:
         m[c.X_IN_ORDER] = 1
     if policy[c.P_ARBITER] != c.ARBITER_SIMPLE:
@@ -101,18 +92,20 @@ def start(
         m[c.X_MOST_ACTIVE] = policy[c.P_ACTIVE]
     m[c.X_MOST_POSTPONED] = policy[c.P_POSTPONED]
     m[c.X_MOST_PULLED_IN] = policy[c.P_PULLED_IN]
-    m[c.X_MOST_READS] = most_reads
     sets = 1
     if more:
-        m = start_more(m, geometry, policy)
+        start_more(m, geometry, policy)
         sets = m[c.Z_SETS]
+        if m[c.X_SCHEDULER] == c.SCHED_BATCH:
+            count_sources(m, q)
     if policy[c.P_REFRESH] != c.REFRESH_NONE:
         for r in range(m[c.X_RANKS]):
             trigger = first_trigger(m[c.T_REFI] // sets, r, m[c.X_RANKS])
             m[rank_at(r) + c.R_TRIGGER] = trigger
             m[c.X_LOOK] = min(m[c.X_LOOK], trigger)
     m[c.X_TRIGGER] = m[c.X_LOOK]
-    return m
+    m[c.X_ARRIVES] = q[c.Q_ARRIVAL] if q.size > 0 else c.INF
+    m[c.X_SENT] = m[c.X_ARRIVES]
 
 
 @inlined
@@ -407,25 +400,7 @@ def row_command(m: IntArray, slot: IntArray, out: IntArray, b: int, t: int, more
     choose(m, slot, b, more)
 
 
-@allocating
-def prepare(
-    q: IntArray, most_reads: int, geometry: IntArray, tm: IntArray, policy: IntArray, more: bool
-) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray, IntArray]:
-    """Memory, slots, requests, rings of answers, lines and window of one design, see `serve`."""
-    m = start(geometry, tm, policy, most_reads, more)
-    if most_reads > 0:
-        q = q.copy()  # the arrivals of a closed loop are this design's own
-    slot = free_slots(slots_of(m))
-    if more and m[c.X_SCHEDULER] == c.SCHED_BATCH:
-        slot = with_tags(m, slot, q)
-    window = np.full(2048 if m[c.X_IN_ORDER] else 0, -1, np.int64)
-    returns = np.zeros((2, power_of_two(max(m[c.X_MOST_ACTIVE], most_reads))), np.int64)
-    m[c.X_ARRIVES] = q[c.Q_ARRIVAL] if q.size > 0 else c.INF
-    m[c.X_SENT] = m[c.X_ARRIVES]
-    return m, slot, q, returns, lines_of(m, q), window
-
-
-@inlined
+@woven
 def serve(
     m: IntArray,
     slot: IntArray,
@@ -437,19 +412,20 @@ def serve(
     commands: IntArray,
     out: IntArray,
     window: IntArray,
-    t: int,
     more: bool,
-) -> int:
-    """Serve the requests `q` from cycle `t`; return -1, or the cycle at which `window` is full.
+) -> bool:
+    """Serve the requests `q`; return whether all are served, or `window` is full.
 
     `more`, a constant, compiles in the parameters that `modern` has beyond those of `dramsys`.
     """
     n = q.size // c.REQUEST_CELLS
+    t = m[c.X_CLOCK]
     refresh_first = False
     while True:
         if m[c.X_ARRIVES] <= t and not refresh_first and has_room(m):
             if m[c.X_IN_ORDER] and lacks_room(window, m):
-                return t
+                m[c.X_CLOCK] = t
+                return False
             accept(m, slot, q, commands, out, t, more)
         if m[c.X_SENDING]:
             find_arrival(m, q, returns)
@@ -459,7 +435,7 @@ def serve(
         find_command(m, t, more)
         now = min(m[c.X_BEST_AT], m[c.X_TRIGGER])
         if m[c.X_SERVED] == n and now >= out[c.O_CYCLES]:
-            return -1
+            break
         if m[c.X_ARRIVES] < now and has_room(m):
             t = m[c.X_ARRIVES]
             continue
@@ -496,52 +472,39 @@ def serve(
             answer_in_order(m, q, returns, lines, tail, latency, out, window, i, accepted, ready)
         else:
             answer(m, q, returns, lines, tail, latency, out, i, accepted, ready)
-
-
-@compiled
-def simulate(
-    q: IntArray,
-    most_reads: int,
-    geometry: IntArray,
-    tm: IntArray,
-    policy: IntArray,
-    tail: IntArray,
-    latency: IntArray,
-    commands: IntArray,
-    out: IntArray,
-) -> None:
-    """Run one `dramsys` design over the requests `q` of one channel.
-
-    `out` must be zero and is filled; `tail`, `latency` and `commands` as in `batch.run_designs`.
-    """
-    m, slot, q, returns, lines, window = prepare(q, most_reads, geometry, tm, policy, False)
-    t = 0
-    while t >= 0:
-        if m[c.X_IN_ORDER] and lacks_room(window, m):
-            window = doubled(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
-        t = serve(m, slot, q, returns, lines, tail, latency, commands, out, window, t, False)
     close_books(m, out)
-
-
-@compiled
-def simulate_modern(
-    q: IntArray,
-    most_reads: int,
-    geometry: IntArray,
-    tm: IntArray,
-    policy: IntArray,
-    tail: IntArray,
-    latency: IntArray,
-    commands: IntArray,
-    out: IntArray,
-) -> None:
-    """Run one `modern` design, see `simulate`."""
-    m, slot, q, returns, lines, window = prepare(q, most_reads, geometry, tm, policy, True)
-    t = 0
-    while t >= 0:
-        if m[c.X_IN_ORDER] and lacks_room(window, m):
-            window = doubled(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
-        t = serve(m, slot, q, returns, lines, tail, latency, commands, out, window, t, True)
-    close_books(m, out)
-    if m[c.Z_DOWN] > 0:
+    if more and m[c.Z_DOWN] > 0:
         close_states(m, commands, out)
+    return True
+
+
+def serve_dramsys(
+    m: IntArray,
+    slot: IntArray,
+    q: IntArray,
+    returns: IntArray,
+    lines: IntArray,
+    tail: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    out: IntArray,
+    window: IntArray,
+) -> bool:
+    """Run a `dramsys` design, see `serve`."""
+    return serve(m, slot, q, returns, lines, tail, latency, commands, out, window, False)
+
+
+def serve_modern(
+    m: IntArray,
+    slot: IntArray,
+    q: IntArray,
+    returns: IntArray,
+    lines: IntArray,
+    tail: IntArray,
+    latency: IntArray,
+    commands: IntArray,
+    out: IntArray,
+    window: IntArray,
+) -> bool:
+    """Run a `modern` design, see `serve`."""
+    return serve(m, slot, q, returns, lines, tail, latency, commands, out, window, True)

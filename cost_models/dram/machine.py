@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, rank_at, request_at, slot_at
 from archgym.cost_models.dram.policy import IntArray
-from archgym.cost_models.jit import allocating, inlined
+from archgym.cost_models.jit import inlined
 
 
-@allocating
-def build(geometry: IntArray, tm: IntArray, lists: int) -> IntArray:
-    """Memory of precharged banks and idle ranks, with room for `lists` lists per bank."""
+@inlined
+def banks_of(geometry: IntArray) -> int:
+    """Banks of a channel."""
+    return int(geometry[c.G_RANKS] * geometry[c.G_GROUPS] * geometry[c.G_BANKS])
+
+
+@inlined
+def build(m: IntArray, geometry: IntArray, tm: IntArray, most_reads: int) -> None:
+    """Fill the memory `m`, zeros, with precharged banks and idle ranks; two lists per bank."""
     ranks = geometry[c.G_RANKS]
     groups = geometry[c.G_GROUPS]
     per_rank = groups * geometry[c.G_BANKS]
     banks = ranks * per_rank
-    m = np.zeros(c.BANK_BASE + lists * banks * c.BANK_CELLS, np.int64)
     m[c.X_RANKS] = ranks
     m[c.X_GROUPS] = groups
     m[c.X_PER_RANK] = per_rank
     m[c.X_PARTS] = geometry[c.G_PARTS]
+    m[c.X_MOST_READS] = most_reads
     m[c.X_BEST] = -1
     m[c.X_RESCAN] = 1
     m[c.X_BLOCKED_AT] = c.NEVER
@@ -36,7 +40,7 @@ def build(geometry: IntArray, tm: IntArray, lists: int) -> IntArray:
         m[q + c.R_TRIGGER] = c.INF
         for k in range(4):
             m[q + c.R_FAW + k] = c.NEVER
-    for b in range(lists * banks):
+    for b in range(2 * banks):
         p = bank_at(b)
         m[p + c.B_ROW] = -1
         m[p + c.B_HEAD] = -1
@@ -46,16 +50,13 @@ def build(geometry: IntArray, tm: IntArray, lists: int) -> IntArray:
         m[p + c.B_GROUP] = c.SHARED_BASE + b // geometry[c.G_BANKS] * c.CLASSES
     for b in range(banks):
         m[c.RANK_OF + b] = b // per_rank
-    return m
 
 
-@allocating
-def free_slots(count: int) -> IntArray:
-    """Cells of free slots, each naming the next."""
-    slot = np.empty(count * c.SLOT_CELLS, np.int64)
-    for s in range(count):
+@inlined
+def free_slots(m: IntArray, slot: IntArray) -> None:
+    """Make all slots free, each naming the next."""
+    for s in range(m[c.X_SLOTS]):
         slot[slot_at(s) + c.S_NEXT] = s + 1
-    return slot
 
 
 @inlined

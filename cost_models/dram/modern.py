@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at
 from archgym.cost_models.dram.bank_timing import (
@@ -12,15 +10,15 @@ from archgym.cost_models.dram.bank_timing import (
     raise_rank,
     raise_to,
 )
-from archgym.cost_models.dram.machine import drop, record
+from archgym.cost_models.dram.machine import banks_of, drop, record
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import choose_all
-from archgym.cost_models.jit import allocating, apart, inlined
+from archgym.cost_models.jit import apart, inlined
 
 
-@allocating
-def start_more(m: IntArray, geometry: IntArray, policy: IntArray) -> IntArray:
-    """The memory with the cells of the parameters that only `modern` has."""
+@inlined
+def start_more(m: IntArray, geometry: IntArray, policy: IntArray) -> None:
+    """Fill the cells of the parameters that only `modern` has."""
     m[c.Z_CAP] = policy[c.P_ROW_HIT_CAP] if policy[c.P_ROW_HIT_CAP] > 0 else c.INF
     m[c.Z_BATCH_CAP] = policy[c.P_BATCH_CAP]
     if policy[c.P_SCHEDULER] == c.SCHED_BATCH:
@@ -44,11 +42,10 @@ def start_more(m: IntArray, geometry: IntArray, policy: IntArray) -> IntArray:
         m[c.Z_PARTIAL] = c.REFSB
         m[c.Z_SETS] = geometry[c.G_BANKS]
         m[c.Z_RFC] = m[c.T_RFC_SB]
-    m[c.Z_RECENT] = m.size
-    m[c.Z_RECENT_SIZE] = 16 * m[c.Z_SETS]
-    grown = np.full(m.size + m[c.X_RANKS] * m[c.Z_RECENT_SIZE], c.NEVER, np.int64)
-    grown[: m.size] = m
-    return grown
+    m[c.Z_RECENT] = m.size - c.MOST_RECENT * banks_of(geometry)
+    m[c.Z_RECENT_SIZE] = c.MOST_RECENT * m[c.Z_SETS]
+    for k in range(m[c.Z_RECENT], m.size):
+        m[k] = c.NEVER
 
 
 @apart

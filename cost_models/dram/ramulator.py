@@ -12,8 +12,6 @@ at most one command. Bank b has two lists: list b of its reads, list b + banks o
 
 from __future__ import annotations
 
-import numpy as np
-
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, limit_at, rank_at, request_at, slot_at
 from archgym.cost_models.dram.bank_timing import (
@@ -29,17 +27,15 @@ from archgym.cost_models.dram.bank_timing import (
     raise_to,
 )
 from archgym.cost_models.dram.machine import (
-    build,
     classify,
     drop,
-    free_slots,
     give_slot,
     record,
     take_slot,
 )
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, count_hits, remove
-from archgym.cost_models.dram.responses import answer, lines_of, power_of_two, reads_before
+from archgym.cost_models.dram.responses import answer, reads_before
 from archgym.cost_models.dram.row_cap import (
     count_access,
     forget_accesses,
@@ -48,13 +44,12 @@ from archgym.cost_models.dram.row_cap import (
     queue_closes,
     take_close,
 )
-from archgym.cost_models.jit import allocating, compiled, inlined
+from archgym.cost_models.jit import inlined
 
 
-@allocating
-def start(geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int) -> IntArray:
-    """Memory of a controller with the parameters `policy`."""
-    m = build(geometry, tm, 2)
+@inlined
+def start(m: IntArray, policy: IntArray) -> None:
+    """Fill the cells of a controller with the parameters `policy`."""
     m[c.Y_ROW_HIT_FIRST] = policy[c.RP_SCHEDULER] == c.RSCHED_FRFCFS_ROW_HIT
     m[c.Y_ROOM] = policy[c.RP_READS]
     m[c.Y_ROOM + 1] = policy[c.RP_WRITES]
@@ -62,12 +57,11 @@ def start(geometry: IntArray, tm: IntArray, policy: IntArray, most_reads: int) -
     m[c.Y_HIGH] = policy[c.RP_HIGH]
     m[c.Y_ROW_CAP] = policy[c.RP_ROW_CAP]
     m[c.Y_DUE_AT] = c.INF
-    m[c.X_MOST_READS] = most_reads
     m[c.X_TRIGGER] = m[c.T_REFI] if policy[c.RP_REFRESH] != c.REFRESH_NONE else c.INF
     m[c.X_TAKEN] = -1
     m[c.X_ARRIVES] = c.INF
     m[c.X_ACCOUNTED] = 1
-    return m
+    m[c.X_SLOTS] = m[c.Y_ROOM] + m[c.Y_ROOM + 1] + m[c.X_RANKS] * m[c.X_PER_RANK]
 
 
 @inlined
@@ -439,7 +433,6 @@ def access(m: IntArray, slot: IntArray, out: IntArray, b: int, s: int, t: int) -
         count_access(m, b)
 
 
-@inlined
 def serve(
     m: IntArray,
     slot: IntArray,
@@ -450,8 +443,9 @@ def serve(
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
-) -> None:
-    """Serve all requests of `q`."""
+    window: IntArray,
+) -> bool:
+    """Serve all requests of `q`; arguments and result as in `dramsys.serve`."""
     n = q.size // c.REQUEST_CELLS
     t = 1
     tick = 2 - m[c.T_BUSES]  # with two buses another command may go in the same cycle
@@ -512,26 +506,7 @@ def serve(
                 latency[i, 0] = t - q[request_at(i) + c.Q_ARRIVAL]
                 latency[i, 1] = accepted - q[request_at(i) + c.Q_ARRIVAL]
         t += tick
-
-
-@compiled
-def simulate(
-    q: IntArray,
-    most_reads: int,
-    geometry: IntArray,
-    tm: IntArray,
-    policy: IntArray,
-    tail: IntArray,
-    latency: IntArray,
-    commands: IntArray,
-    out: IntArray,
-) -> None:
-    """Run one design over the requests of one channel; arguments as in `dramsys.simulate`."""
-    m = start(geometry, tm, policy, most_reads)
-    slot = free_slots(m[c.Y_ROOM] + m[c.Y_ROOM + 1] + m[c.X_RANKS] * m[c.X_PER_RANK])
-    returns = np.zeros((2, power_of_two(most_reads)), np.int64)
-    lines = lines_of(m, q)
-    serve(m, slot, q, returns, lines, tail, latency, commands, out)
     # Ticks count from 1, cycles from 0.
     m[c.X_ACCOUNTED] -= 1
     close_books(m, out)
+    return True

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from archgym.cost_models.dram import cells as c
-from archgym.cost_models.dram.batch import dramsys_batch, modern_batch, ramulator_batch
+from archgym.cost_models.dram.batch import batch_of
 from archgym.cost_models.dram.by_source import source_result
 from archgym.cost_models.dram.devices import DramDevice
 from archgym.cost_models.dram.mapping import AddressMapping, require_capacity
@@ -46,7 +46,6 @@ COMMAND_NAMES = {
 STALL_REASONS = ("command", "refresh", "bank", "data_bus", "activation", "no_request", "wake")
 """What each cycle went to, in the order of `DramResult.stall_cycles`; see there."""
 
-_BATCH = {"dramsys": dramsys_batch, "modern": modern_batch, "ramulator": ramulator_batch}
 _NO_LATENCY = np.empty((0, 2), np.int64)
 _NO_SOURCES = np.empty((1, 0, c.SOURCE_OUTPUTS), np.int64)
 _NO_COMMANDS = np.empty((0, 5), np.int64)
@@ -216,7 +215,6 @@ class DramSimulator:
         controller_fields(controller)
         self.controller = controller
         self._io_termination = io_termination
-        self._batch = _BATCH[controller]
         self._threads = _thread_count(threads)
         self.accesses_per_request = parts
         self._line_bytes = line_bytes
@@ -274,11 +272,12 @@ class DramSimulator:
         n_sources = self.trace.n_sources if self.trace.n_sources > 1 else 0
         sources = np.zeros((rows.shape[0], n_sources, c.SOURCE_OUTPUTS), np.int64)
         starts = range(0, rows.shape[0], _DESIGNS_PER_TASK)
+        run_batch = batch_of(self.controller)
 
         def work(start: int) -> None:
             part = slice(start, start + _DESIGNS_PER_TASK)
             arguments = (rows[part], _NO_LATENCY, _NO_COMMANDS, outputs[part], sources[part])
-            self._batch(self._requests, self._starts, *self._model, *arguments)
+            run_batch(self._requests, self._starts, *self._model, *arguments)
 
         threads = min(self._threads, len(starts))
         if threads <= 1:
@@ -400,7 +399,7 @@ class DramSimulator:
             raise ValueError(f"policy holds {rows.shape[0]} designs, must hold one")
         outputs = np.zeros((1, c.OUTPUTS), np.int64)
         arguments = (rows, latency, commands, outputs, _NO_SOURCES)
-        self._batch(self._requests, starts, *self._model, *arguments)
+        batch_of(self.controller)(self._requests, starts, *self._model, *arguments)
         row: IntArray = outputs[0]
         return row
 

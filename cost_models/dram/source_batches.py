@@ -9,13 +9,11 @@ bank where it has most, then in all banks; then by its number, where the paper d
 
 from __future__ import annotations
 
-import numpy as np
-
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import bank_at, request_at, slot_at
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.waiting import bank_of
-from archgym.cost_models.jit import allocating, apart, inlined
+from archgym.cost_models.jit import apart, inlined
 
 # A request's priority, least first: two bits and a rank above its place in the trace.
 _RANK_SHIFT = c.REQUEST_BITS
@@ -23,15 +21,12 @@ _NO_HIT = 1 << (_RANK_SHIFT + 6)
 _UNMARKED = 1 << (_RANK_SHIFT + 7)
 
 
-@allocating
-def with_tags(m: IntArray, slot: IntArray, q: IntArray) -> IntArray:
-    """The slots `slot` with a cell each behind them for its source and mark."""
-    m[c.Z_TAGS] = slot.size
+@inlined
+def count_sources(m: IntArray, q: IntArray) -> None:
+    """Note how many sources the requests have, and where the tags of their slots are."""
+    m[c.Z_TAGS] = m[c.X_SLOTS] * c.SLOT_CELLS
     for i in range(c.Q_SOURCE, q.size, c.REQUEST_CELLS):
         m[c.Z_SOURCES] = max(m[c.Z_SOURCES], q[i] + 1)
-    tagged = np.zeros(slot.size + slot.size // c.SLOT_CELLS, np.int64)
-    tagged[: slot.size] = slot
-    return tagged
 
 
 @apart
