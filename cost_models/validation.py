@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -132,6 +137,20 @@ def compare(
         )
     text = "" if target is None else target.text
     return Check(check, subject, metric, mine.size, exact, median, p95, largest, rank, text, passed)
+
+
+def read_rows(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
+    """Rows of a CSV file, gzip or not, that has at least these columns and one row."""
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+    if missing:
+        raise ValueError(f"{path}: column {missing[0]!r} is missing")
+    rows = list(reader)
+    if not rows:
+        raise ValueError(f"{path}: no rows below the header")
+    return rows
 
 
 def spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:

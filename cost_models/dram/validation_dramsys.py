@@ -10,8 +10,8 @@ import numpy as np
 from archgym.cost_models.dram.devices import DramDevice, load_device
 from archgym.cost_models.dram.policy import CONTROLLERS, IntArray, policy_row
 from archgym.cost_models.dram.simulator import DramResult, DramSimulator
-from archgym.cost_models.dram.validation_files import csv_trace, dramsys_trace, read_rows
-from archgym.cost_models.validation import Check, Target, compare
+from archgym.cost_models.dram.validation_files import csv_trace, dramsys_trace
+from archgym.cost_models.validation import Check, Target, compare, read_rows
 
 _DRAMSYS4_TIME = Target(median_error=0.015, p95_error=0.08, spearman=0.99)
 _DRAMSYS4_TIME_STREAM = Target(median_error=0.015, p95_error=0.08, spearman=0.95)

@@ -17,9 +17,8 @@ from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.power import FloatArray, energy, rank_energy
 from archgym.cost_models.dram.validation_dramsys import dramsys5_device, dramsys5_results
-from archgym.cost_models.dram.validation_files import read_rows
 from archgym.cost_models.dram.validation_ramulator import ramulator_device, run_ramulator
-from archgym.cost_models.validation import Check, Target, compare
+from archgym.cost_models.validation import Check, Target, compare, read_rows
 
 _ENERGY = Target(max_error=0.03)
 _EQUAL = "DRAMsim3, equal commands and states"

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import gzip
-import io
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -36,17 +32,3 @@ def _trace_path(path: Path, name: str) -> Path:
     if not found.is_file():
         raise ValueError(f"{path}: trace file {found} is missing")
     return found
-
-
-def read_rows(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
-    """Rows of a CSV file, gzip or not, that has at least these columns and one row."""
-    data = path.read_bytes()
-    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
-    if missing:
-        raise ValueError(f"{path}: column {missing[0]!r} is missing")
-    rows = list(reader)
-    if not rows:
-        raise ValueError(f"{path}: no rows below the header")
-    return rows

@@ -13,8 +13,8 @@ from archgym.cost_models.dram.devices import DramDevice, load_device
 from archgym.cost_models.dram.mapping import AddressMapping
 from archgym.cost_models.dram.policy import IntArray, policy_row
 from archgym.cost_models.dram.simulator import CommandTrace, DramResult, DramSimulator
-from archgym.cost_models.dram.validation_files import csv_trace, read_rows
-from archgym.cost_models.validation import Check, Target, compare
+from archgym.cost_models.dram.validation_files import csv_trace
+from archgym.cost_models.validation import Check, Target, compare, read_rows
 
 _EXACT = Target(exact=1.0)
 
