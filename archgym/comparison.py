@@ -7,7 +7,7 @@ agent. Regret may be infinite (nothing feasible found), which ranks behind every
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,16 +43,54 @@ def stratified_bootstrap(
     Raises:
         ValueError: without tasks, or for a task without runs.
     """
-    if not values or any(len(each) == 0 for each in values):
+    return combined_bootstrap(
+        [values], lambda found: found[0], statistic, level=level, resamples=resamples, seed=seed
+    )
+
+
+def combined_bootstrap(
+    groups: Sequence[Sequence[FloatArray]],
+    combine: Callable[[FloatArray], FloatArray],
+    statistic: Statistic = iqm,
+    *,
+    level: float = 0.95,
+    resamples: int = 2_000,
+    seed: int = 0,
+) -> Estimate:
+    """Returns what several agents' statistics combine to, with its percentile bootstrap interval.
+
+    Args:
+        groups: per agent what `stratified_bootstrap` takes; agents are resampled independently.
+        combine: maps the statistics of the agents `(agents, ...)` to one number each `(...)`, such
+            as the ratio of two differences.
+        statistic: of all values of an agent together.
+        level: probability that the interval is meant to cover.
+        resamples: number of bootstrap samples.
+        seed: of the resampling, so that the same results give the same interval.
+
+    Raises:
+        ValueError: for an agent without tasks, or with a task without runs.
+    """
+    if any(not values or any(len(each) == 0 for each in values) for values in groups):
         raise ValueError("stratified_bootstrap: every task needs at least one run")
     rng = np.random.default_rng(seed)
-    drawn = np.concatenate(
-        [each[rng.integers(len(each), size=(resamples, len(each)))] for each in values], axis=1
-    )
+    drawn = [statistic(_resampled(values, resamples, rng)) for values in groups]
+    found = [statistic(np.concatenate(values)) for values in groups]
+    value = float(combine(np.array(found)))
+    return _interval(value, combine(np.array(drawn)), level)
+
+
+def _resampled(
+    values: Sequence[FloatArray], resamples: int, rng: np.random.Generator
+) -> FloatArray:
+    """Draws the runs of each task with replacement: `(resamples, runs of all tasks)`."""
+    drawn = [each[rng.integers(len(each), size=(resamples, len(each)))] for each in values]
+    return np.concatenate(drawn, axis=1)
+
+
+def _interval(value: float, drawn: FloatArray, level: float) -> Estimate:
     tail = (1.0 - level) / 2.0
-    estimates = statistic(drawn)
-    low, high = (float(quantile(estimates, q)) for q in (tail, 1.0 - tail))
-    return Estimate(float(statistic(np.concatenate(values))), low, high)
+    return Estimate(value, float(quantile(drawn, tail)), float(quantile(drawn, 1.0 - tail)))
 
 
 def probability_of_improvement(ours: Sequence[FloatArray], theirs: Sequence[FloatArray]) -> float:
@@ -72,6 +110,34 @@ def probability_of_improvement(ours: Sequence[FloatArray], theirs: Sequence[Floa
         not_better = len(there) - np.searchsorted(ordered, here, side="left")
         shares.append(float((worse + not_better).mean()) / (2.0 * len(there)))
     return float(np.mean(shares))
+
+
+def improvement(
+    ours: Sequence[FloatArray],
+    theirs: Sequence[FloatArray],
+    *,
+    level: float = 0.95,
+    resamples: int = 2_000,
+    seed: int = 0,
+) -> Estimate:
+    """Returns `probability_of_improvement` with its stratified percentile bootstrap interval.
+
+    Args:
+        ours: per task, one regret per run.
+        theirs: the same for the other agent.
+        level: probability that the interval is meant to cover.
+        resamples: number of bootstrap samples.
+        seed: of the resampling, so that the same results give the same interval.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = np.zeros(resamples)
+    for here, there in zip(ours, theirs, strict=True):
+        mine, other = here[:, None], there[None, :]
+        wins = (mine < other) + 0.5 * (mine == other)
+        i = rng.integers(len(here), size=(resamples, len(here)))
+        j = rng.integers(len(there), size=(resamples, len(there)))
+        drawn += wins[i[:, :, None], j[:, None, :]].mean(axis=(1, 2)) / len(ours)
+    return _interval(probability_of_improvement(ours, theirs), drawn, level)
 
 
 def performance_profile(values: Sequence[FloatArray], thresholds: npt.ArrayLike) -> FloatArray:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from archgym.comparison import (
     Hits,
+    combined_bootstrap,
     first_hit,
+    improvement,
     parameter_importance,
     performance_profile,
     probability_of_improvement,
@@ -157,3 +159,42 @@ def test_hypervolume_over_time_is_that_of_the_first_points():
     counts = [1, 2, 10, 60, 90]
     volumes = hypervolume_over_time(points, (0.0, 0.0), counts)
     assert volumes == pytest.approx([hypervolume(points[:n], (0.0, 0.0)) for n in counts])
+
+
+def test_improvement_has_an_interval_around_the_probability():
+    rng = np.random.default_rng(5)
+    ours = [rng.standard_normal(12) for _ in range(3)]
+    theirs = [rng.standard_normal(9) + 0.8 for _ in range(3)]
+    found = improvement(ours, theirs)
+    assert found.value == pytest.approx(probability_of_improvement(ours, theirs))
+    assert 0.5 < found.low < found.value < found.high < 1.0
+    other = improvement(theirs, ours)
+    assert other.value == pytest.approx(1.0 - found.value)
+    assert other.high == pytest.approx(1.0 - found.low, abs=0.03)
+    # The standard error of one task for normal values that differ by 0.8 is 0.113 (Hanley and
+    # McNeil, "The meaning and use of the area under a receiver operating characteristic curve",
+    # Radiology 143, 1982).
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 0.113 / np.sqrt(3), rel=0.3)
+
+
+def test_improvement_is_certain_or_even_where_nothing_varies():
+    zeros, ones = [np.zeros(4)] * 2, [np.full(5, np.inf)] * 2
+    sure, even = improvement(zeros, ones), improvement(ones, ones)
+    assert (sure.value, sure.low, sure.high) == (1.0, 1.0, 1.0)
+    assert (even.value, even.low, even.high) == (0.5, 0.5, 0.5)
+
+
+def test_combined_bootstrap_of_a_ratio():
+    rng = np.random.default_rng(6)
+    groups = [[level + 0.1 * rng.standard_normal(30) for _ in range(4)] for level in (5, 3, 1)]
+    found = combined_bootstrap(groups, lambda s: (s[0] - s[1]) / (s[0] - s[2]))
+    assert found.low < 0.5 < found.high
+    # 0.1 per run over 120 runs, divided by a difference of 4: about 0.003 on either side.
+    assert 0.004 < found.high - found.low < 0.03
+    with pytest.raises(ValueError, match="at least one run"):
+        combined_bootstrap([[np.ones(2)], []], lambda s: s[0])
+
+
+def test_combined_bootstrap_of_one_agent_is_the_stratified_one():
+    values = [np.random.default_rng(7).random(6) for _ in range(3)]
+    assert combined_bootstrap([values], lambda s: s[0]) == stratified_bootstrap(values)
