@@ -31,7 +31,7 @@ def _mean_square(values: FloatArray, factors: Factors) -> float:
         effect = effect - mean if axis in factors else mean
     repeats = math.prod(n for axis, n in enumerate(values.shape) if axis not in factors)
     freedom = math.prod(values.shape[axis] - 1 for axis in factors)
-    return float((effect**2).sum()) * repeats / freedom
+    return float((effect**2).sum() * repeats / freedom)
 
 
 def variance_components(values: npt.ArrayLike) -> dict[Factors, float]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from html import escape
 
 from archgym.cost_models.dram.curve import Curve
+from archgym.cost_models.svg import COLOURS, GRID, figure, line, polyline, text, upright
 
 _WIDTH, _HEIGHT = 760, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 50, 60
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#999933")
 _TICKS_NS = tuple(step * 10**power for power in range(5) for step in (1, 2, 5))
 
 CSV_HEADER = (
@@ -56,30 +55,25 @@ def to_svg(curves: Sequence[Curve], title: str) -> str:
         return _HEIGHT - _BOTTOM - height * (math.log(latency) - low) / (high - low)
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        _text(_WIDTH / 2, 24, title, "middle", 15),
-        _text(_WIDTH / 2, _HEIGHT - 14, "bandwidth in GB/s (right edge: the data bus)", "middle"),
-        f'<g transform="translate(16 {_HEIGHT / 2}) rotate(-90)">'
-        + _text(0, 0, "latency of a random read in ns", "middle")
-        + "</g>",
+        text(_WIDTH / 2, 24, title, "middle", 15),
+        text(_WIDTH / 2, _HEIGHT - 14, "bandwidth in GB/s (right edge: the data bus)", "middle"),
+        upright(16, _HEIGHT / 2, "latency of a random read in ns"),
     ]
     for tick in ticks:
-        parts.append(_line(_LEFT, y(tick), _WIDTH - _RIGHT, y(tick), "#dddddd"))
-        parts.append(_text(_LEFT - 6, y(tick) + 4, f"{tick:g}", "end"))
+        parts.append(line(_LEFT, y(tick), _WIDTH - _RIGHT, y(tick), GRID))
+        parts.append(text(_LEFT - 6, y(tick) + 4, f"{tick:g}", "end"))
     for index in range(11):
         at = x(bus * index / 10)
-        parts.append(_line(at, _HEIGHT - _BOTTOM, at, _HEIGHT - _BOTTOM + 5, "#444444"))
-        parts.append(_text(at, _HEIGHT - _BOTTOM + 19, f"{bus * index / 10:.3g}", "middle"))
+        parts.append(line(at, _HEIGHT - _BOTTOM, at, _HEIGHT - _BOTTOM + 5, "#444444"))
+        parts.append(text(at, _HEIGHT - _BOTTOM + 19, f"{bus * index / 10:.3g}", "middle"))
     for index, curve in enumerate(curves):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = COLOURS[index % len(COLOURS)]
         parts += _curve(curve, colour, x, y)
         label = f"{curve.pattern}, {curve.read_fraction:.0%} reads: peak {curve.peak_gb_per_s:.4g}"
         at = _TOP + 16 * index
-        parts.append(_line(_LEFT + 12, at + 8, _LEFT + 36, at + 8, colour, 2))
-        parts.append(_text(_LEFT + 42, at + 12, label))
-    return "\n".join([*parts, "</svg>"]) + "\n"
+        parts.append(line(_LEFT + 12, at + 8, _LEFT + 36, at + 8, colour, 2))
+        parts.append(text(_LEFT + 42, at + 12, label))
+    return figure(_WIDTH, _HEIGHT, parts)
 
 
 def _drawn(curve: Curve) -> list[tuple[float, float]]:
@@ -92,25 +86,7 @@ def _curve(
 ) -> list[str]:
     drawn = _drawn(curve)
     peak = x(curve.peak_gb_per_s)
-    parts = [_line(peak, _TOP, peak, _HEIGHT - _BOTTOM, colour, 1, "4 4")]
+    parts = [line(peak, _TOP, peak, _HEIGHT - _BOTTOM, colour, 1, "4 4")]
     if drawn:
-        path = " ".join(f"{x(bandwidth):.1f},{y(latency):.1f}" for bandwidth, latency in drawn)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(polyline([(x(bandwidth), y(latency)) for bandwidth, latency in drawn], colour))
     return parts
-
-
-def _line(
-    x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1, dash: str = ""
-) -> str:
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" '
-        f'stroke-width="{width}"{dashes}/>'
-    )
-
-
-def _text(x: float, y: float, text: str, anchor: str = "start", size: int = 12) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">'
-        f"{escape(text)}</text>"
-    )
