@@ -14,13 +14,15 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from archgym.environment import Fidelity
 from archgym.errors import unknown
 from archgym.evaluator import Evaluator
-from archgym.hyperparameters import resolve
+from archgym.hyperparameters import FidelityName, declared, resolve
 from archgym.metric import Objective
 from archgym.space import DesignSpace, IntArray
 from archgym.task import Evaluation
@@ -201,3 +203,29 @@ def check_goals(name: str, agent: type[Agent], objective: Objective, task: str) 
             f"agent {name!r}: searches one goal, task {task!r} has {len(objective.metrics)} "
             f"(Pareto); take an agent of several goals, such as nsga2, or an objective of one"
         )
+
+
+def check_fidelities(
+    name: str,
+    agent: type[Agent],
+    hyperparameters: Mapping[str, Any],
+    fidelities: Sequence[Fidelity],
+    task: str,
+) -> None:
+    """Refuses an agent that asks for a fidelity which the task does not have.
+
+    Args:
+        name: the agent's name.
+        agent: its class.
+        hyperparameters: of it, defaults included.
+        fidelities: of the task.
+        task: the task's readable name.
+
+    Raises:
+        ValueError: naming agent, task and what the task has.
+    """
+    names = [each.name for each in fidelities]
+    for each in declared(agent).values():
+        value = hyperparameters[each.name]
+        if isinstance(each.domain, FidelityName) and value and value not in names:
+            raise unknown(f"agent {name!r}: {each.name}: fidelity of task {task!r}", value, names)

@@ -24,7 +24,7 @@ def _content(column: polars.Series) -> bytes:
     """Returns a column's values as bytes that every platform agrees on."""
     import polars
 
-    if isinstance(column.dtype, polars.List):
+    if isinstance(column.dtype, polars.List | polars.String):
         return json.dumps(column.to_list()).encode()
     values = column.to_numpy()
     if values.dtype == np.bool_:
@@ -58,6 +58,9 @@ def field_digests(manifest: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def manifest_digest(manifest: Mapping[str, Any], trials: polars.DataFrame) -> dict[str, Any]:
-    """Returns the field `digest` of a finished run's manifest."""
-    return {"trials": trials_digest(trials), "fields": field_digests(manifest)}
+def manifest_digest(
+    manifest: Mapping[str, Any], trials: polars.DataFrame, screened: polars.DataFrame | None
+) -> dict[str, Any]:
+    """Returns the field `digest` of a finished run's manifest, of all that it has written."""
+    digest = {"trials": trials_digest(trials), "fields": field_digests(manifest)}
+    return digest | ({} if screened is None else {"screened": trials_digest(screened)})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from archgym.environment import Fidelity
 from archgym.errors import BudgetExhausted
+from archgym.screening import PLACE, Screening
 from archgym.space import IntArray
 from archgym.task import Evaluation, Task
 
@@ -24,9 +26,14 @@ class Evaluator:
     cache: it costs no budget and is not logged again. A search that proposes nothing new for
     `max_repeats` proposals in a row is ended.
 
+    A design may also be asked at a cheaper fidelity of the task, at its declared cost. Such answers
+    have caches of their own and are logged apart: trials are what was evaluated at the task's own
+    fidelity.
+
     Args:
         task: what is searched.
-        budget: number of unique designs that may be evaluated; None for no limit.
+        budget: number of unique designs that may be evaluated, at the task's own fidelity or at
+            cheaper ones of that cost in all; None for no limit.
         store: where trials are logged; trials it already holds are replayed without calling the
             cost model, which is how a killed run resumes.
         max_repeats: proposals in a row without a new design after which the search has ended; None
@@ -35,7 +42,6 @@ class Evaluator:
             number.
 
     Attributes:
-        samples: number of unique designs evaluated.
         proposals: number of designs proposed, repeats included.
         evaluation_seconds: time spent in the cost model.
         agent_seconds: time spent between calls, that is by the search method.
@@ -60,22 +66,44 @@ class Evaluator:
         self.store = store
         self.max_repeats = max(1_000, budget or 0) if max_repeats is None else max_repeats
         self.max_proposals = max_proposals
-        self.samples = 0
         self.proposals = 0
         self.evaluation_seconds = 0.0
         self.agent_seconds = 0.0
         self._stale = 0
         self._unlogged_seconds = 0.0
-        self._number: dict[bytes, int] = {}
-        self._log = _Log()
-        self._log.append(task.evaluate(np.zeros((0, len(task.space)), np.int64)))
-        self._recorded = [] if store is None else store.recorded(task)
+        self._own = _Rung(task, task.fidelities[-1], [] if store is None else store.recorded(task))
+        self._rungs = {self._own.fidelity.name: self._own}
         self._returned_at = time.perf_counter()
+
+    @property
+    def samples(self) -> int:
+        """Number of unique designs evaluated at the task's own fidelity."""
+        return len(self._own)
+
+    @property
+    def spent(self) -> float:
+        """Budget spent: the samples, and the costs of designs at cheaper fidelities."""
+        return sum(each.fidelity.cost * len(each) for each in self._rungs.values())
 
     @property
     def remaining(self) -> int:
         """Unique designs left in the budget (a very large number without one)."""
-        return 2**62 if self.budget is None else self.budget - self.samples
+        return self.affordable()
+
+    def affordable(self, fidelity: str | None = None) -> int:
+        """Returns how many new designs the rest of the budget pays for at a fidelity.
+
+        Args:
+            fidelity: of the task, its own if left out.
+
+        Raises:
+            ValueError: for a fidelity that the task does not have.
+        """
+        if self.budget is None:
+            return 2**62
+        cost = self.task.fidelity(fidelity).cost
+        # Sums of fractions such as ten times 0.1 are rounded.
+        return max(0, int((self.budget - self.spent) / cost + 1e-6))
 
     @property
     def exhausted(self) -> bool:
@@ -92,31 +120,112 @@ class Evaluator:
         spent = self.max_proposals is not None and self.proposals >= self.max_proposals
         return "proposals" if spent else "running"
 
-    def evaluate(self, designs: npt.ArrayLike) -> Evaluation:
+    def evaluate(self, designs: npt.ArrayLike, fidelity: str | None = None) -> Evaluation:
         """Evaluates index rows `(n, d)`, new ones at the cost of one sample each.
+
+        Args:
+            designs: the rows.
+            fidelity: of the task, its own if left out. At a cheaper one a design costs a part of a
+                sample, and scores are relative to the default design at that fidelity.
 
         Raises:
             BudgetExhausted: if a row is new and the budget is spent; the rows before it are
                 evaluated and logged.
-            ValueError: for rows that are not designs of the space.
+            ValueError: for rows that are not designs of the space, or a fidelity that the task does
+                not have.
         """
         entered = time.perf_counter()
         agent_seconds = entered - self._returned_at
         self._unlogged_seconds += agent_seconds
+        rung = self._rung(fidelity)
         rows = self.task.space.canonical(designs)
         keys = [row.tobytes() for row in rows]
-        fresh = self._new_rows(keys)
-        evaluated = fresh[: max(self.remaining, 0)]
-        self._run(rows[evaluated])
+        fresh = rung.new(keys)
+        evaluated = fresh[: self.affordable(fidelity)]
+        self._run(rung, rows[evaluated])
         self.proposals += len(rows)
         self.agent_seconds += agent_seconds
         self._count_stale(keys, set(evaluated))
         self._returned_at = time.perf_counter()
         if len(evaluated) < len(fresh):
             raise BudgetExhausted(f"the budget of {self.budget} designs is spent")
-        return self._log.take([self._number[key] for key in keys])
+        return rung.answers(keys)
 
-    def _new_rows(self, keys: Sequence[bytes]) -> list[int]:
+    def _rung(self, fidelity: str | None) -> _Rung:
+        chosen = self.task.fidelity(fidelity)
+        if chosen.name not in self._rungs:
+            recorded = [] if self.store is None else self.store.recorded_at(chosen.name)
+            self._rungs[chosen.name] = _Rung(self.task.at(chosen.name), chosen, recorded)
+        return self._rungs[chosen.name]
+
+    def _count_stale(self, keys: Sequence[bytes], fresh: set[int]) -> None:
+        last_new = max(fresh, default=-1)
+        self._stale = len(keys) - 1 - last_new if fresh else self._stale + len(keys)
+
+    def _run(self, rung: _Rung, rows: IntArray) -> None:
+        """Evaluates new canonical rows, from the recorded ones first, and logs the rest."""
+        if len(rows) == 0:
+            return
+        after = self.samples
+        place = None if rung is self._own else rung.place(after)
+        known = rung.recorded[len(rung) : len(rung) + len(rows)]
+        if known:
+            assert self.store is not None
+            rung.keep(self.store.replay(rung.task, rows[: len(known)], known, place), after)
+        rest = rows[len(known) :]
+        if len(rest):
+            begin = time.perf_counter()
+            evaluation = rung.task.evaluate(rest)
+            seconds = time.perf_counter() - begin
+            self.evaluation_seconds += seconds
+            first = len(rung)
+            rung.keep(evaluation, after)
+            if self.store is not None:
+                self.store.append(evaluation, first, self._unlogged_seconds, seconds, place)
+                self._unlogged_seconds = 0.0
+
+    def trials(self) -> Evaluation:
+        """Returns everything evaluated at the task's own fidelity, in order of evaluation."""
+        return self._own.trials()
+
+    def cheaper(self) -> list[Screening]:
+        """Returns everything evaluated at cheaper fidelities, one entry per fidelity asked."""
+        return [
+            Screening(each.fidelity, np.array(each.after, np.int64), each.trials())
+            for each in self._rungs.values()
+            if each is not self._own and len(each)
+        ]
+
+
+class _Rung:
+    """What was evaluated at one fidelity.
+
+    Args:
+        task: at that fidelity.
+        fidelity: with the cost of a design.
+        recorded: what is on disk of it.
+    """
+
+    def __init__(
+        self, task: Task, fidelity: Fidelity, recorded: Sequence[Mapping[str, Any]]
+    ) -> None:
+        self.task = task
+        self.fidelity = fidelity
+        self.recorded = recorded
+        self.after: list[int] = []
+        self._number: dict[bytes, int] = {}
+        self._log = _Log()
+        self._log.append(task.evaluate(np.zeros((0, len(task.space)), np.int64)))
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def place(self, after: int) -> dict[str, Any]:
+        """Returns what is logged with designs evaluated when there were `after` trials."""
+        values = (self.fidelity.name, self.fidelity.cost, after)
+        return dict(zip(PLACE, values, strict=True))
+
+    def new(self, keys: Sequence[bytes]) -> list[int]:
         """Returns the positions of the first occurrence of every design not evaluated before."""
         seen: set[bytes] = set()
         fresh = []
@@ -126,39 +235,20 @@ class Evaluator:
                 fresh.append(i)
         return fresh
 
-    def _count_stale(self, keys: Sequence[bytes], fresh: set[int]) -> None:
-        last_new = max(fresh, default=-1)
-        self._stale = len(keys) - 1 - last_new if fresh else self._stale + len(keys)
-
-    def _run(self, rows: IntArray) -> None:
-        """Evaluates new canonical rows, from the recorded trials first, and logs the rest."""
-        if len(rows) == 0:
-            return
-        known = self._recorded[self.samples : self.samples + len(rows)]
-        if known:
-            assert self.store is not None
-            self._keep(self.store.replay(self.task, rows[: len(known)], known))
-        rest = rows[len(known) :]
-        if len(rest):
-            begin = time.perf_counter()
-            evaluation = self.task.evaluate(rest)
-            seconds = time.perf_counter() - begin
-            self.evaluation_seconds += seconds
-            first = self.samples
-            self._keep(evaluation)
-            if self.store is not None:
-                self.store.append(evaluation, first, self._unlogged_seconds, seconds)
-                self._unlogged_seconds = 0.0
-
-    def _keep(self, evaluation: Evaluation) -> None:
+    def keep(self, evaluation: Evaluation, after: int) -> None:
+        """Adds new designs, evaluated when there were `after` trials."""
         for row in evaluation.designs:
-            self._number[row.tobytes()] = self.samples
-            self.samples += 1
+            self._number[row.tobytes()] = len(self._number)
+        self.after += [after] * len(evaluation)
         self._log.append(evaluation)
 
+    def answers(self, keys: Sequence[bytes]) -> Evaluation:
+        """Returns the evaluations of designs that were added."""
+        return self._log.take([self._number[key] for key in keys])
+
     def trials(self) -> Evaluation:
-        """Returns everything evaluated so far, in order of evaluation."""
-        return self._log.take(range(self.samples))
+        """Returns all of them in order."""
+        return self._log.take(range(len(self)))
 
 
 class _Log:

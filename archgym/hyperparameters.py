@@ -44,7 +44,15 @@ class Names:
     least: int = 1
 
 
-Domain = Range | Choice | Names
+@dataclass(frozen=True)
+class FidelityName:
+    """The name of one of the task's fidelities, or the empty text; tuning leaves it as it is.
+
+    Whether the task has it is checked before a run, see `archgym.agent.check_fidelities`.
+    """
+
+
+Domain = Range | Choice | Names | FidelityName
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,8 @@ class Hyperparameter:
             described["choices"] = list(self.domain.values)
         elif isinstance(self.domain, Names):
             described["names"] = sorted(self.domain.known())
+        elif isinstance(self.domain, FidelityName):
+            described["fidelity"] = True
         return described
 
     def check(self, owner: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from archgym.agent import Agent, check_goals, check_installed, find_agent
+from archgym.agent import Agent, check_fidelities, check_goals, check_installed, find_agent
 from archgym.environment import Environment, find_environment
 from archgym.experiment import (
     AgentEntry,
@@ -109,7 +109,9 @@ def plan(experiment: Experiment) -> list[RunSpec]:
     reported = [name for name, _ in tasks]
     variants: list[_Variant] = []
     for i, entry in enumerate(experiment.agents):
-        variants += _variants(f"agents[{i}]", entry, reported, problems)
+        found = _variants(f"agents[{i}]", entry, reported, problems)
+        _check_fidelities(f"agents[{i}]", found, tasks, problems)
+        variants += found
     _check_goals(experiment.agents, tasks, problems)
     variants = _labelled(variants, experiment.agents, problems)
     count = len(tasks) * len(variants) * len(experiment.seeds)
@@ -175,6 +177,24 @@ def _task(
         task_name(environment, options, title),
         {"env": environment.id, **options, "objective": objective},
     )
+
+
+def _check_fidelities(
+    field: str,
+    variants: Sequence[_Variant],
+    tasks: Sequence[tuple[str, dict[str, Any]]],
+    problems: _Problems,
+) -> None:
+    """Finds settings that ask for a fidelity which a task does not have, each once."""
+    asked = _Problems()
+    for name, spec in tasks:
+        ladder = find_environment(spec["env"]).ladder(
+            {key: value for key, value in spec.items() if key not in ("env", "objective")}
+        )
+        for each in variants:
+            settings = (each.agent, find_agent(each.agent), each.hyperparameters)
+            asked.tried(field, check_fidelities, *settings, ladder, name)
+    problems.lines += dict.fromkeys(asked.lines)
 
 
 def _check_goals(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from archgym import pareto
 from archgym.cost_model import Costs
 from archgym.digest import field_digests, trials_digest
+from archgym.screening import budget_spent
 from archgym.space import BoolArray, IntArray
 from archgym.task import UNUSABLE, Evaluation, Task
 from archgym.trialfile import plain_json
@@ -59,12 +60,14 @@ class Record:
         file: name of its trial file.
         manifest: of the run.
         trials: in the form of `archgym.store.trials_frame`, columns and types checked.
+        screened: see `archgym.screening.load_screened`, columns and types checked.
     """
 
     run: str
     file: str
     manifest: Mapping[str, Any]
     trials: polars.DataFrame
+    screened: polars.DataFrame | None = None
 
     def wrong(self, field: str, problem: str, trial: int | None = None) -> Finding:
         """Returns a finding in the trial file."""
@@ -137,9 +140,12 @@ def manifest_findings(record: Record, task: Task) -> Iterator[Finding]:
 def count_findings(record: Record) -> Iterator[Finding]:
     """Compares the number of trials with the budget and with what the manifest says."""
     manifest, count = record.manifest, len(record.trials)
-    budget = manifest["budget"]
-    if budget is not None and count > budget:
-        yield record.told("budget", f"is {budget}, {record.file} holds {count} trials")
+    budget, spent = manifest["budget"], float(budget_spent(count, record.screened)[-1])
+    held = f"{record.file} holds {count} trials"
+    if record.screened is not None:
+        held += f", with {len(record.screened)} designs at cheaper fidelities {spent:.9g} samples"
+    if budget is not None and spent > budget + 1e-6:
+        yield record.told("budget", f"is {budget}, {held}")
     samples = record.trials["sample"].to_numpy() if count else np.zeros(0, np.int64)
     wrong = np.flatnonzero(samples != np.arange(1, count + 1))
     if len(wrong):
@@ -150,8 +156,36 @@ def count_findings(record: Record) -> Iterator[Finding]:
     if manifest.get("samples") != count:
         told = short(manifest.get("samples"))
         yield record.told("samples", f"is {told}, {record.file} holds {count} trials")
-    elif manifest.get("stop_reason") == "budget" and budget is not None and count < budget:
-        yield record.told("budget", f"is {budget} and spent, {record.file} holds {count} trials")
+    elif manifest.get("stop_reason") == "budget" and budget is not None and spent <= budget - 1:
+        yield record.told("budget", f"is {budget} and spent, {held}")
+
+
+def screening_findings(record: Record, task: Task) -> Iterator[Finding]:
+    """Compares the designs at cheaper fidelities with what the task declares and the manifest says.
+
+    They are claims about the budget alone, so they are not evaluated again.
+    """
+    screened, told = record.screened, record.manifest.get("spent")
+    if record.manifest["status"] == "complete":
+        spent = None if screened is None else budget_spent(len(record.trials), screened)[-1]
+        if first_difference(told, None if spent is None else float(spent)):
+            yield record.told(
+                "spent", f"is {short(told)}, the run's files add up to {short(spent)}"
+            )
+    if screened is None:
+        return
+    file = record.file.replace("trials", "screened")
+    costs = {each.name: each.cost for each in task.fidelities[:-1]}
+    for name, cost in (
+        screened.select("fidelity", "fidelity_cost").unique(maintain_order=True).iter_rows()
+    ):
+        if costs.get(name) != cost:
+            problem = f"is {cost} for {name!r}, the task has {costs.get(name, 'no such fidelity')}"
+            yield Finding(record.run, file, "fidelity_cost", problem)
+    if not screened["trials_before"].is_between(0, len(record.trials)).all():
+        yield Finding(record.run, file, "trials_before", f"is outside 0..{len(record.trials)}")
+    if screened.select("fidelity", "design").is_duplicated().any():
+        yield Finding(record.run, file, "design", "is there twice at one fidelity")
 
 
 def design_findings(record: Record, task: Task) -> Iterator[Finding]:
@@ -264,6 +298,9 @@ def digest_findings(record: Record) -> Iterator[Finding]:
     for name in {**written, **now}:
         if written.get(name) != now.get(name):
             yield record.told(name, "was changed after the run (its digest differs)")
+    screened = None if record.screened is None else trials_digest(record.screened)
+    if digest.get("screened") != screened:
+        yield record.told("digest", "of designs at cheaper fidelities is not that of their file")
     if digest.get("trials") != trials_digest(record.trials):
         yield record.wrong("digest", "the trials were changed after the run (run.json has another)")
 
@@ -306,6 +343,9 @@ def rerun_findings(record: Record, task: Task) -> Iterator[Finding]:
         return
     again = trials_frame(result.evaluation)
     if trials_digest(again) == trials_digest(record.trials):
+        spent = budget_spent(len(again), record.screened)
+        if not np.array_equal(spent, result.spent):
+            yield record.told("spent", "the repeated run has other designs at cheaper fidelities")
         return
     for i in range(min(len(again), len(record.trials))):
         one, other = record.trials.row(i, named=True), again.row(i, named=True)

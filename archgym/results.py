@@ -15,6 +15,7 @@ from archgym import yamlfile
 from archgym.metric import BUDGET_FLOOR, FloatArray, Metric, Scorer
 from archgym.optimum import Optimum, optimum_of_spec
 from archgym.plan import RunSpec
+from archgym.screening import budget_spent, load_screened
 from archgym.space import DesignSpace, Parameter, Value
 from archgym.statistics import Curve, Estimate, anytime, bootstrap
 from archgym.store import load_times, load_trials, read_manifest
@@ -34,6 +35,7 @@ class RunResult:
         complete: whether it ran to its end.
         manifest: of its trial store.
         scores: in order of evaluation `(n,)`, `-inf` where infeasible.
+        spent: samples spent when each trial was known `(n,)`, see `archgym.screening`.
         design: index row of the best design.
         metrics: of the best design.
         agent_seconds: spent by the search method.
@@ -45,6 +47,7 @@ class RunResult:
     complete: bool
     manifest: Mapping[str, Any]
     scores: FloatArray
+    spent: FloatArray
     design: tuple[int, ...]
     metrics: Mapping[str, float]
     agent_seconds: float
@@ -146,7 +149,9 @@ class AgentSummary:
     @functools.cached_property
     def curve(self) -> Curve | None:
         """Best score so far against samples; None without any trial."""
-        return anytime([run.scores for run in self.runs]) if self.runs else None
+        if not self.runs:
+            return None
+        return anytime([run.scores for run in self.runs], [run.spent for run in self.runs])
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the summary as JSON-ready data."""
@@ -332,8 +337,10 @@ def scorer_of(manifest: Mapping[str, Any]) -> Scorer:
 
 def load_run(
     root: Path, spec: RunSpec
-) -> tuple[dict[str, Any], polars.DataFrame, polars.DataFrame] | None:
-    """Reads manifest, trials and times of a run, finished or not; None if it has no trial yet.
+) -> tuple[dict[str, Any], polars.DataFrame, polars.DataFrame, FloatArray] | None:
+    """Reads manifest, trials, times and budget spent of a run; None if it has no trial yet.
+
+    The run may not have ended. The budget is that of `archgym.screening.budget_spent`.
 
     Raises:
         ValueError: for files that cannot be read.
@@ -347,10 +354,11 @@ def load_run(
     try:
         trials = load_trials(folder)
         times = load_times(folder)
+        spent = budget_spent(len(trials), load_screened(folder))
     except (OSError, polars.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{folder}: the trials cannot be read ({reason})") from None
-    return (manifest, trials, times) if len(trials) else None
+    return (manifest, trials, times, spent) if len(trials) else None
 
 
 def read_run(root: Path, spec: RunSpec) -> RunResult | None:
@@ -362,7 +370,7 @@ def read_run(root: Path, spec: RunSpec) -> RunResult | None:
     read = load_run(root, spec)
     if read is None:
         return None
-    manifest, trials, times = read
+    manifest, trials, times, spent = read
     scores = trials["score"].to_numpy().astype(np.float64)
     row = trials.row(int(np.argmax(scores)), named=True)
     names = [metric["name"] for metric in manifest["metrics"]]
@@ -375,6 +383,7 @@ def read_run(root: Path, spec: RunSpec) -> RunResult | None:
         complete=manifest["status"] == "complete",
         manifest=manifest,
         scores=scores,
+        spent=spent[:-1],
         design=tuple(row["design"]),
         metrics={name: math.nan if row[name] is None else row[name] for name in names},
         agent_seconds=seconds[0],

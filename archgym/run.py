@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archgym.agent import check_goals, check_installed, find_agent
+from archgym.agent import check_fidelities, check_goals, check_installed, find_agent
 from archgym.errors import BudgetExhausted
 from archgym.evaluator import Evaluator
 from archgym.hyperparameters import resolve
 from archgym.manifest import now, run_manifest
+from archgym.metric import FloatArray
+from archgym.screening import budget_spent, screened_frame
 from archgym.space import Value
 from archgym.store import TrialStore, trials_frame
 from archgym.task import Evaluation, Task
@@ -61,6 +63,10 @@ class SearchResult:
         hyperparameters: all of them, defaults included.
         seed: the run's seed.
         evaluation: every unique design in order of evaluation.
+        spent: budget spent when each of the `n` designs was known, and at the end, in samples
+            `(n + 1,)`; without cheaper fidelities 1 to n, and n.
+        screened: what was evaluated at cheaper fidelities, None for nothing; see
+            `archgym.screening.screened_frame`.
         proposals: number of designs proposed, repeats included.
         agent_seconds: time spent by the search method.
         evaluation_seconds: time spent in the cost model.
@@ -72,6 +78,8 @@ class SearchResult:
     hyperparameters: dict[str, Any]
     seed: int
     evaluation: Evaluation
+    spent: FloatArray
+    screened: polars.DataFrame | None
     proposals: int
     agent_seconds: float
     evaluation_seconds: float
@@ -146,14 +154,16 @@ def search(
         The finished run.
 
     Raises:
-        ValueError: for bad names or values, an agent of one goal on a task with several, a
-            folder that holds a different run, or a warm start of an agent that cannot be told, or
-            with a dataset that does not know the task.
+        ValueError: for bad names or values, an agent of one goal on a task with several, an agent
+            that asks for a fidelity which the task does not have or spends the whole budget on
+            cheaper ones, a folder that holds a different run, or a warm start of an agent that
+            cannot be told, or with a dataset that does not know the task.
     """
     method = find_agent(agent)
     settings = resolve(agent, method, hyperparameters)
     check_installed(agent, method)
     check_goals(agent, method, task.objective, task.name)
+    check_fidelities(agent, method, settings, task.fidelities, task.name)
     warm = None
     if warm_start is not None:
         check_can_be_told(agent, method)
@@ -179,12 +189,21 @@ def search(
         if warm is not None:
             searcher.tell(warm.evaluation.designs, warm.evaluation)
         searcher.search(evaluator)
+    trials = evaluator.trials()
+    if len(trials) == 0:
+        raise ValueError(
+            f"agent {agent!r}: spent the budget of {budget} without a design at the task's own "
+            f"fidelity {task.fidelities[-1].name!r}"
+        )
+    screened = screened_frame(evaluator.cheaper())
     result = SearchResult(
         task=task,
         agent=agent,
         hyperparameters=settings,
         seed=seed,
-        evaluation=evaluator.trials(),
+        evaluation=trials,
+        spent=budget_spent(len(trials), screened),
+        screened=screened,
         proposals=evaluator.proposals,
         agent_seconds=evaluator.agent_seconds,
         evaluation_seconds=evaluator.evaluation_seconds,
@@ -196,5 +215,7 @@ def search(
             "samples": len(result.evaluation),
             "proposals": result.proposals,
         }
-        store.finish(result.evaluation, result.stop_reason, summary)
+        if screened is not None:
+            summary["spent"] = float(result.spent[-1])
+        store.finish(result.evaluation, result.stop_reason, summary, screened)
     return result

@@ -29,17 +29,18 @@ class Progress:
     """The best score so far of a run as its steps.
 
     Attributes:
-        samples: after which the score rose `(k,)`.
+        samples: after which the score rose `(k,)`; fractions where a part was spent at cheaper
+            fidelities.
         seconds: of search and evaluation until then `(k,)`.
         scores: from then on `(k,)`.
-        count: samples in all.
+        spent: samples in all.
         duration: seconds in all.
     """
 
-    samples: IntArray
+    samples: FloatArray
     seconds: FloatArray
     scores: FloatArray
-    count: int
+    spent: float
     duration: float
 
     @property
@@ -53,7 +54,8 @@ class Progress:
 
     def after_samples(self, samples: npt.ArrayLike) -> FloatArray:
         """Returns the best score after so many samples, the last one beyond the run's end."""
-        return self._at(self.samples, samples)
+        # Sums of fractions of samples are rounded.
+        return self._at(self.samples, np.asarray(samples, np.float64) + 1e-6)
 
     def after_seconds(self, seconds: npt.ArrayLike) -> FloatArray:
         """Returns the best score after so many seconds, the last one beyond the run's end."""
@@ -72,17 +74,18 @@ def spread(values: IntArray, count: int) -> IntArray:
     return values[np.linspace(0, len(values) - 1, count).round().astype(np.int64)]
 
 
-def progress_of(scores: FloatArray, seconds: FloatArray) -> Progress:
+def progress_of(scores: FloatArray, seconds: FloatArray, spent: FloatArray) -> Progress:
     """Finds the steps of a run.
 
     Args:
         scores: of every trial `(n,)`.
         seconds: until each was known `(n,)`.
+        spent: samples until each was known, and in all `(n + 1,)`.
     """
     best = best_so_far(scores)
     steps = np.flatnonzero(best > np.concatenate([[-np.inf], best[:-1]]))
     duration = float(seconds[-1]) if len(seconds) else 0.0
-    return Progress(steps + 1, seconds[steps], best[steps], len(scores), duration)
+    return Progress(spent[steps], seconds[steps], best[steps], float(spent[-1]), duration)
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class RunSummary:
         rows: every feasible design `(n, d)`, dropped as soon as the task is summarised.
         scores: of these `(n,)`.
         objectives: of every trial `(t, m)` for Pareto objectives.
+        spent: samples until each trial was known `(t,)`.
     """
 
     spec: RunSpec
@@ -133,6 +137,7 @@ class RunSummary:
     rows: IntArray
     scores: FloatArray
     objectives: FloatArray | None
+    spent: FloatArray
 
 
 def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
@@ -144,7 +149,7 @@ def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
     read = load_run(root, spec)
     if read is None:
         return None
-    manifest, trials, times = read
+    manifest, trials, times, spent = read
     scores = trials["score"].to_numpy().astype(np.float64)
     feasible = np.isfinite(scores)
     columns = [metric["name"] for metric in manifest["metrics"]]
@@ -173,12 +178,13 @@ def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
         label=label,
         complete=manifest["status"] == "complete",
         manifest=manifest,
-        progress=progress_of(scores, seconds),
+        progress=progress_of(scores, seconds, spent),
         evaluation_seconds=evaluation,
         designs=designs,
         rows=rows[feasible].astype(np.int32),
         scores=scores[feasible],
         objectives=objectives,
+        spent=spent[:-1],
     )
 
 

@@ -16,7 +16,14 @@ from archgym.plan import RunSpec
 from archgym.replay import Finding, Record, first_difference, short
 from archgym.store import read_manifest
 from archgym.task import Task, resolve_objective
-from archgym.trialfile import TrialFileError, check_columns, plain_json, read_trials, trial_file
+from archgym.trialfile import (
+    TrialFileError,
+    check_columns,
+    plain_json,
+    read_screened,
+    read_trials,
+    trial_file,
+)
 from archgym.worker import build_task
 
 BROKEN = (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError)
@@ -198,8 +205,15 @@ def _check_against_task(
     except TrialFileError as error:
         count.findings.append(Finding(run, file, error.field, text_of(error)))
         return
-    record = Record(run, file, manifest, trials)
+    try:
+        screened = read_screened(folder, manifest)
+    except TrialFileError as error:
+        name = file.replace("trials", "screened")
+        count.findings.append(Finding(run, name, error.field, text_of(error)))
+        return
+    record = Record(run, file, manifest, trials, screened)
     before = len(count.findings)
+    count.findings += replay.screening_findings(record, task)
     count.findings += replay.manifest_findings(record, task)
     count.findings += replay.count_findings(record)
     if trials.columns and manifest["space"] == task.space.fingerprint:

@@ -6,6 +6,7 @@ other and carries through to quantiles and intervals instead of turning them int
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -125,17 +126,34 @@ class Curve:
     high: FloatArray
 
 
-def anytime(runs: Sequence[FloatArray], points: int = 100) -> Curve:
+def known_after(spent: FloatArray, samples: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Returns how many trials of a run are known after so many samples `(k,)`.
+
+    Args:
+        spent: samples spent when each trial was known `(n,)`, rising.
+        samples: `(k,)`.
+    """
+    # Sums of fractions of samples are rounded.
+    places = np.asarray(samples, np.float64) + 1e-6
+    return np.searchsorted(spent, places, side="right").astype(np.int64)
+
+
+def anytime(
+    runs: Sequence[FloatArray], spent: Sequence[FloatArray] | None = None, points: int = 100
+) -> Curve:
     """Summarises the scores of several runs as best-so-far quartiles.
 
-    A run that ended early keeps its last value.
+    A run that ended early keeps its last value; before its first trial it has `-inf`.
 
     Args:
         runs: scores in order of evaluation, one array per seed, none of them empty.
+        spent: samples spent when each trial was known, of the same lengths; one each if left out.
         points: about how many sample counts to report.
     """
-    samples = log_grid(max(len(scores) for scores in runs), points)
-    curves = [best_so_far(scores) for scores in runs]
-    table = np.stack([curve[np.minimum(samples, len(curve)) - 1] for curve in curves], axis=-1)
+    places = [np.arange(1.0, len(r) + 1) for r in runs] if spent is None else spent
+    samples = log_grid(max(math.ceil(each[-1] - 1e-6) for each in places), points)
+    curves = [np.append(-np.inf, best_so_far(scores)) for scores in runs]
+    known = [known_after(each, samples) for each in places]
+    table = np.stack([c[count] for c, count in zip(curves, known, strict=True)], axis=-1)
     low, middle, high = (quantile(table, q) for q in (0.25, 0.5, 0.75))
     return Curve(samples, low, middle, high)

@@ -6,7 +6,10 @@ A store is a folder:
 - `trials.jsonl`: one line per trial while the run goes on, only ever appended to;
 - `times.jsonl`: one line per evaluated batch with the seconds spent, apart from the trials, so that
   the same configuration and seed give byte-identical trials;
-- `trials.parquet`, `times.parquet`: the same at the end of the run; the lines are then removed.
+- `screened.jsonl`: one line per design at a cheaper fidelity, if there are any, see
+  `archgym.screening`;
+- `trials.parquet`, `times.parquet`, `screened.parquet`: the same at the end of the run; the lines
+  are then removed.
 
 A run killed at any byte leaves at most one incomplete last line, which is cut off on opening.
 Resuming replays the recorded trials to a fresh agent with the same seed, then goes on.
@@ -39,6 +42,7 @@ _IDENTITY = (
 
 `reference`, the default design's metrics, changes with the cost model and with a workload's file.
 """
+_LINES = ("trials.jsonl", "times.jsonl", "screened.jsonl")
 _TRIAL_FIELDS = ("sample", "design", "score", "feasible", "violations")
 
 
@@ -59,7 +63,7 @@ def _cut_incomplete_line(path: Path) -> None:
                 file.truncate(complete)
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
     """Reads the complete JSON lines of a file that may still be written to."""
     if not path.exists():
         return []
@@ -106,10 +110,11 @@ class TrialStore:
         else:
             self._check_same(existing)
             self.manifest = existing
-        for name in ("trials.jsonl", "times.jsonl"):
+        for name in _LINES:
             _cut_incomplete_line(self.path / name)
-        self._lines = [] if self.complete else _read_lines(self.path / "trials.jsonl")
-        self._batches = [] if self.complete else _read_lines(self.path / "times.jsonl")
+        self._lines, self._batches, self._screened = (
+            [] if self.complete else read_lines(self.path / name) for name in _LINES
+        )
 
     @property
     def complete(self) -> bool:
@@ -137,19 +142,39 @@ class TrialStore:
             raise ValueError(f"{self.path}: the trials belong to a different design space")
         return self._lines
 
-    def replay(self, task: Task, rows: IntArray, trials: Sequence[Mapping[str, Any]]) -> Evaluation:
-        """Returns recorded trials as an evaluation.
+    def recorded_at(self, fidelity: str) -> list[dict[str, Any]]:
+        """Returns what is already on disk of a cheaper fidelity, in order."""
+        return [line for line in self._screened if line["fidelity"] == fidelity]
+
+    def replay(
+        self,
+        task: Task,
+        rows: IntArray,
+        trials: Sequence[Mapping[str, Any]],
+        place: Mapping[str, Any] | None = None,
+    ) -> Evaluation:
+        """Returns recorded trials, or designs at a cheaper fidelity, as an evaluation.
+
+        Args:
+            task: at the fidelity they were evaluated at.
+            rows: that are proposed now.
+            trials: that are recorded.
+            place: what was recorded with each, see `append`.
 
         Raises:
             ValueError: if the agent proposes other designs than those recorded, which means that
                 code or versions have changed since.
         """
         for row, trial in zip(rows.tolist(), trials, strict=True):
-            if row != trial["design"]:
-                raise ValueError(
-                    f"{self.path}: trial {trial['sample']} recorded design {trial['design']}, the "
-                    f"agent now proposes {row}: the code has changed, choose another output folder"
-                )
+            there = {"design": trial["design"], **{name: trial[name] for name in place or {}}}
+            here = {"design": row, **(place or {})}
+            for name, value in there.items():
+                if value != here[name]:
+                    raise ValueError(
+                        f"{self.path}: trial {trial['sample']} recorded {name} {value}, the agent "
+                        f"now proposes {here[name]}: the code has changed, choose another output "
+                        f"folder"
+                    )
         template = task.evaluate(np.zeros((0, len(task.space)), np.int64))
         metrics = {
             name: np.array([_from_json(trial["metrics"][name]) for trial in trials])
@@ -166,22 +191,29 @@ class TrialStore:
         return task.judge(rows, Costs(metrics, violations, breakdown))
 
     def append(
-        self, evaluation: Evaluation, first: int, agent_seconds: float, evaluation_seconds: float
+        self,
+        evaluation: Evaluation,
+        first: int,
+        agent_seconds: float,
+        evaluation_seconds: float,
+        place: Mapping[str, Any] | None = None,
     ) -> None:
         """Logs a batch: its trials, numbered from `first`, then its times.
 
         Args:
             evaluation: the new designs.
-            first: number of samples before this batch.
+            first: number of designs before this batch, at the same fidelity.
             agent_seconds: time the search method took since its last batch.
             evaluation_seconds: time the cost model took.
+            place: None for trials; for designs at a cheaper fidelity see
+                `archgym.screening.PLACE`.
         """
-        rows = trial_records(evaluation, first)
-        with (self.path / "trials.jsonl").open("ab") as file:
+        rows = [{**(place or {}), **record} for record in trial_records(evaluation, first)]
+        with (self.path / ("screened.jsonl" if place else "trials.jsonl")).open("ab") as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
         times = {
-            "first": first,
-            "count": len(evaluation),
+            "first": place["trials_before"] if place else first,
+            "count": 0 if place else len(evaluation),
             "agent_seconds": round(agent_seconds, 6),
             "evaluation_seconds": round(evaluation_seconds, 6),
         }
@@ -189,12 +221,28 @@ class TrialStore:
         with (self.path / "times.jsonl").open("ab") as file:
             file.write((json.dumps(times) + "\n").encode())
 
-    def finish(self, trials: Evaluation, stop_reason: str, summary: Mapping[str, Any]) -> None:
-        """Writes the parquet files, marks the manifest complete, and removes the lines."""
+    def finish(
+        self,
+        trials: Evaluation,
+        stop_reason: str,
+        summary: Mapping[str, Any],
+        screened: polars.DataFrame | None = None,
+    ) -> None:
+        """Writes the parquet files, marks the manifest complete, and removes the lines.
+
+        Args:
+            trials: all of them.
+            stop_reason: why the run has ended.
+            summary: further fields of the manifest.
+            screened: what was evaluated at cheaper fidelities, None for nothing; see
+                `archgym.screening.screened_frame`.
+        """
         import polars
 
         frame = trials_frame(trials)
         _write_parquet(frame, self.path / "trials.parquet")
+        if screened is not None:
+            _write_parquet(screened, self.path / "screened.parquet")
         schema = {
             "first": polars.Int64,
             "count": polars.Int64,
@@ -204,9 +252,9 @@ class TrialStore:
         times = polars.DataFrame(self._batches, schema=schema)
         _write_parquet(times, self.path / "times.parquet")
         self.manifest |= {"status": "complete", "stop_reason": stop_reason, **summary}
-        self.manifest["digest"] = manifest_digest(self.manifest, frame)
+        self.manifest["digest"] = manifest_digest(self.manifest, frame, screened)
         self._write_manifest()
-        for name in ("trials.jsonl", "times.jsonl"):
+        for name in _LINES:
             (self.path / name).unlink(missing_ok=True)
 
 
@@ -296,12 +344,29 @@ def load_trials(path: Path) -> polars.DataFrame:
         raise ValueError(f"{path}: holds no run (there is no run.json)")
     if manifest["status"] == "complete":
         return polars.read_parquet(path / "trials.parquet")
-    lines = _read_lines(path / "trials.jsonl")
+    return lines_frame(read_lines(path / "trials.jsonl"))
+
+
+def lines_frame(
+    lines: Sequence[Mapping[str, Any]],
+    place: Sequence[str] = (),
+    groups: Sequence[str] = ("metrics", "breakdown"),
+) -> polars.DataFrame:
+    """Returns logged lines as a table in the form of `trials_frame`, without columns for none.
+
+    Args:
+        lines: of a run that has not ended.
+        place: names of further columns, which come first.
+        groups: of columns that come last.
+    """
+    import polars
+
     if not lines:
         return polars.DataFrame()
-    data: dict[str, Any] = {name: [line[name] for line in lines] for name in _TRIAL_FIELDS}
+    fields = (*place, *_TRIAL_FIELDS)
+    data: dict[str, Any] = {name: [line[name] for line in lines] for name in fields}
     data["score"] = [_from_json(score) for score in data["score"]]
-    for group in ("metrics", "breakdown"):
+    for group in groups:
         for name in lines[0][group]:
             data[name] = [_from_json(line[group][name]) for line in lines]
     width = len(lines[0]["design"])
@@ -319,4 +384,4 @@ def load_times(path: Path) -> polars.DataFrame:
     finished = path / "times.parquet"
     if finished.exists():
         return polars.read_parquet(finished)
-    return polars.DataFrame(_read_lines(path / "times.jsonl"))
+    return polars.DataFrame(read_lines(path / "times.jsonl"))

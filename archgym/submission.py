@@ -30,6 +30,8 @@ from archgym.verify import Verification, checked_plan, verify
 _T = TypeVar("_T")
 FORMAT = 1
 RUN_FILES = ("run.json", "times.parquet", "trials.parquet")
+SCREENED = "screened.parquet"
+"""File of the runs that have used cheaper fidelities."""
 _TOP_FILES = ("experiment.yaml", "runs.json", "submission.yaml")
 _INDEX = "files.json"
 _MAX_YAML = 2**18
@@ -187,7 +189,8 @@ def submit(
         "submission.yaml": yamlfile.dump(told.model_dump()).encode(),
     }
     for spec in specs:
-        sources |= {f"{spec.folder}/{name}": root / spec.folder / name for name in RUN_FILES}
+        names = [*RUN_FILES, *([SCREENED] if (root / spec.folder / SCREENED).exists() else [])]
+        sources |= {f"{spec.folder}/{name}": root / spec.folder / name for name in names}
     sources[_INDEX] = _index(sources)
     write_archive(file, sources)
     return verification
@@ -241,6 +244,7 @@ def _checked(root: Path) -> tuple[list[RunSpec], Description]:
     specs = _relative(root, "runs.json", lambda: checked_plan(root))
     expected = {f"{spec.folder}/{name}" for spec in specs for name in RUN_FILES}
     expected |= {*_TOP_FILES, _INDEX}
+    expected |= there & {f"{spec.folder}/{SCREENED}" for spec in specs}
     if there != expected:
         odd = min(there ^ expected)
         raise ValueError(f"{odd}: {'is missing' if odd in expected else 'is no part of the runs'}")

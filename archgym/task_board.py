@@ -17,7 +17,7 @@ from archgym.optimum import Front, Optimum, optimum_of_spec
 from archgym.pareto import front, hypervolume, hypervolume_over_time
 from archgym.results import shown_metrics
 from archgym.run_summary import RunSummary
-from archgym.statistics import Estimate, bootstrap, log_grid, quantile
+from archgym.statistics import Estimate, bootstrap, known_after, log_grid, quantile
 from archgym.tables import optimum_text
 from archgym.task import objective_of
 
@@ -63,7 +63,7 @@ class TaskBoard:
         budget: samples per run.
         entries: one per agent, without their runs.
         regrets: per label, the regret of every run `(runs,)`.
-        samples: evaluated per label.
+        samples: spent per label.
         data: JSON-ready, for the page.
     """
 
@@ -73,7 +73,7 @@ class TaskBoard:
     budget: int
     entries: tuple[Entry, ...]
     regrets: Mapping[str, FloatArray]
-    samples: Mapping[str, int]
+    samples: Mapping[str, float]
     data: Mapping[str, Any]
 
 
@@ -122,7 +122,7 @@ def summarise(name: str, entries: Sequence[Entry], evaluate: bool = True) -> Tas
         budget=int(runs[0].spec.budget) if runs else 0,
         entries=tuple(Entry(**{**vars(entry), "runs": ()}) for entry in entries),
         regrets=regrets,
-        samples={entry.label: sum(run.progress.count for run in entry.runs) for entry in entries},
+        samples={entry.label: sum(run.progress.spent for run in entry.runs) for entry in entries},
         data=data,
     )
 
@@ -180,6 +180,7 @@ def _task_data(
     manifest = runs[0].manifest
     objective = objective_of(manifest["task"]["objective"])
     best = best_of(runs)
+    most = math.ceil(max(run.progress.spent for run in runs) - 1e-6)
     return {
         "env": manifest["task"]["env"],
         "workload": str(manifest["task"].get("workload", "")),
@@ -196,7 +197,7 @@ def _task_data(
             "bound": short(optimum.bound),
             "text": optimum_text(optimum),
         },
-        "samples": (grid := log_grid(max(run.progress.count for run in runs), _POINTS)).tolist(),
+        "samples": (grid := log_grid(most, _POINTS)).tolist(),
         "curves": [_curve(entry, grid.astype(np.float64), "samples") for entry in entries],
         "seconds": shorts(seconds := _seconds_grid(runs)),
         "time_curves": [_curve(entry, seconds, "seconds") for entry in entries],
@@ -244,7 +245,7 @@ def _targets(entries: Sequence[Entry], optimum: Optimum, grid: Any) -> list[dict
         hits = [
             Hits(
                 np.array([run.progress.reached(score) for run in entry.runs]),
-                np.array([float(run.progress.count) for run in entry.runs]),
+                np.array([float(run.progress.spent) for run in entry.runs]),
             )
             if entry.runs
             else None
@@ -270,14 +271,18 @@ def _front_data(
     curves: list[Any] = []
     fronts: list[Any] = []
     for entry in entries:
-        found = [run.objectives for run in entry.runs if run.objectives is not None]
-        if not found:
+        points_of = [(r.objectives, r.spent) for r in entry.runs if r.objectives is not None]
+        if not points_of:
             curves.append(None)
             fronts.append(None)
             continue
-        table = np.stack([hypervolume_over_time(each, reference, grid) for each in found], axis=-1)
+        volumes = [
+            hypervolume_over_time(each, reference, known_after(spent, grid))
+            for each, spent in points_of
+        ]
+        table = np.stack(volumes, axis=-1)
         curves.append([shorts(quantile(table, q)) for q in (0.25, 0.5, 0.75)])
-        points = np.concatenate(found)
+        points = np.concatenate([each for each, _ in points_of])
         points = points[front(points)][:_FRONT_POINTS]
         fronts.append([shorts(point) for point in points])
     return {
@@ -304,13 +309,14 @@ def _agent_data(
     if regrets is None or optimum is None:
         return told
     score = bootstrap([run.progress.best for run in runs])
+    counts = [run.progress.spent for run in runs]
     seconds = [run.progress.duration for run in runs]
     spent = sum(seconds)
     best = [run.designs[0] for run in runs if run.designs]
     beaten = math.isfinite(score.value) and score.value > BUDGET_FLOOR + 1
     return told | {
         "seeds": sorted(run.spec.seed for run in runs),
-        "samples": [min(counts := [run.progress.count for run in runs]), max(counts)],
+        "samples": [round(end, 3) for end in (min(counts), max(counts))],
         "score": estimate_data(score),
         "regret": estimate_data(_regret(score, regrets, optimum)),
         "regrets": shorts(np.sort(regrets)),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from archgym.screening import load_screened
 from archgym.store import load_trials
 
 if TYPE_CHECKING:
     import polars
 
+_T = TypeVar("_T")
 MAX_VALUES = 2**28
 """Most values in one trial file, 2 GiB as 64-bit numbers."""
 
@@ -63,20 +65,55 @@ def read_trials(folder: Path, manifest: Mapping[str, Any]) -> polars.DataFrame:
     """
     import polars
 
-    complete = manifest["status"] == "complete"
-    if complete:
+    if manifest["status"] == "complete":
         check_parquet(folder / "trials.parquet")
     elif not (folder / "trials.jsonl").exists():
         return polars.DataFrame()
+    return _read(load_trials, folder)
+
+
+def read_screened(folder: Path, manifest: Mapping[str, Any]) -> polars.DataFrame | None:
+    """Reads what a run has screened at cheaper fidelities, None for nothing; not trusted either.
+
+    Raises:
+        TrialFileError: for a file that cannot be read, or whose columns for the budget have other
+            types, naming the column.
+    """
+    import polars
+
+    file = folder / "screened.parquet"
+    if manifest["status"] == "complete" and file.exists():
+        check_parquet(file)
+    screened = _read(load_screened, folder)
+    if screened is None:
+        return None
+    types = {
+        "fidelity": polars.String,
+        "fidelity_cost": polars.Float64,
+        "trials_before": polars.Int64,
+    }
+    for name, expected in types.items():
+        if name not in screened.columns or screened[name].dtype != expected:
+            raise TrialFileError(name, f"is no column of type {expected}")
+        if screened[name].null_count():
+            raise TrialFileError(name, "holds empty values")
+    if "design" not in screened.columns:
+        raise TrialFileError("design", "the column is missing")
+    return screened
+
+
+def _read(load: Callable[[Path], _T], folder: Path) -> _T:
+    """Returns what a function reads; whatever it raises becomes a `TrialFileError`."""
+    import polars
+
     try:
-        trials = load_trials(folder)
+        return load(folder)
     except KeyError as error:
         raise TrialFileError(str(error.args[0]), "is missing in a line") from None
     except (polars.exceptions.PanicException, polars.exceptions.PolarsError) as error:
         raise TrialFileError("file", f"cannot be read ({_line(error)})") from None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise TrialFileError("file", f"cannot be read ({_line(error)})") from None
-    return trials
 
 
 def check_columns(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from archgym.agent import Agent, agent_names, find_agent
-from archgym.hyperparameters import Choice, Names, declared, documentation
+from archgym.hyperparameters import Choice, FidelityName, Names, declared, documentation
 from archgym.testing.agents import check_agent
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
@@ -24,6 +24,8 @@ def allowed(domain):
         return ", ".join(f"`{value}`" for value in domain.values)
     if isinstance(domain, Names):
         return "names of agents joined by `+`"
+    if isinstance(domain, FidelityName):
+        return "a fidelity of the task"
     return f"{domain.low} to {domain.high}" + (", log" if domain.log else "")
 
 

@@ -28,6 +28,7 @@ def install_outside(tmp_path_factory):
         (info / "METADATA").write_text(named)
         (info / "entry_points.txt").write_text(
             "[archgym.environments]\nOutside-v0 = archgym_outside:ENVIRONMENT\n"
+            "FidelityToy-v0 = archgym_outside:GRADED\n"
             "[archgym.agents]\nloud = archgym_outside:Loud\n"
         )
         monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{OUTSIDE}")

@@ -32,14 +32,14 @@ def edit(folder, change):
 
 def test_progress_keeps_every_step_of_a_run():
     scores = np.array([-np.inf, 1.0, 0.5, 3.0, 3.0, 4.0, 0.0])
-    progress = progress_of(scores, np.arange(1.0, 8.0) / 10)
-    every = np.arange(1, 9)
+    every = np.arange(1.0, 9.0)
+    progress = progress_of(scores, np.arange(1.0, 8.0) / 10, np.append(every[:7], 7.0))
     best = np.maximum.accumulate(scores)
     assert progress.after_samples(every).tolist() == [*best, best[-1]]
     assert progress.after_seconds([0.05, 0.2, 0.4, 9.0]).tolist() == [-np.inf, 1.0, 3.0, 4.0]
     assert [progress.reached(s) for s in (0.5, 1.0, 2.0, 4.0, 4.1)] == [2, 2, 4, 6, math.inf]
-    assert (progress.best, progress.count, progress.duration) == (4.0, 7, 0.7)
-    nothing = progress_of(np.array([-np.inf]), np.array([0.1]))
+    assert (progress.best, progress.spent, progress.duration) == (4.0, 7, 0.7)
+    nothing = progress_of(np.array([-np.inf]), np.array([0.1]), np.array([1.0, 1.0]))
     assert nothing.best == -np.inf
     assert nothing.after_samples([1]).tolist() == [-np.inf]
 

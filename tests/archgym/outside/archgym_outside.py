@@ -10,7 +10,7 @@ from archgym.agents.random import RandomAgent
 from archgym.cost_model import Costs
 from archgym.environment import Environment, Option
 from archgym.metric import Metric, Objective
-from archgym.testing.toys import SeparableToy
+from archgym.testing.toys import SeparableToy, fidelity_task
 
 
 class Model(SeparableToy):
@@ -64,3 +64,5 @@ ENVIRONMENT = Environment(
     ),
     workloads=lambda: {"walk": "slow and <b>steady</b>", "run": "fast"},
 )
+
+GRADED = fidelity_task().environment
