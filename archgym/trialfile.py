@@ -50,7 +50,7 @@ def check_parquet(path: Path) -> None:
         values = sum(g.column(j).num_values for g in groups for j in range(g.num_columns))
     except FileNotFoundError:
         raise TrialFileError("file", "is missing") from None
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise TrialFileError("file", f"is truncated or no parquet file ({_line(error)})") from None
     if values > MAX_VALUES or meta.num_rows * max(meta.num_columns, 1) > MAX_VALUES:
         raise TrialFileError("file", f"holds {values:,} values, at most {MAX_VALUES:,} are read")
