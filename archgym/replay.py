@@ -176,9 +176,8 @@ def screening_findings(record: Record, task: Task) -> Iterator[Finding]:
         return
     file = record.file.replace("trials", "screened")
     costs = {each.name: each.cost for each in task.fidelities[:-1]}
-    for name, cost in (
-        screened.select("fidelity", "fidelity_cost").unique(maintain_order=True).iter_rows()
-    ):
+    asked = screened.select("fidelity", "fidelity_cost").unique(maintain_order=True)
+    for name, cost in asked.iter_rows():
         if costs.get(name) != cost:
             problem = f"is {cost} for {name!r}, the task has {costs.get(name, 'no such fidelity')}"
             yield Finding(record.run, file, "fidelity_cost", problem)

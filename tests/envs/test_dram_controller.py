@@ -342,3 +342,10 @@ def test_the_ladders_of_fidelities() -> None:
     assert list(ladder(space="archgym2023", device="ddr4-2400-8gb-x8")) == ["short", "simulator"]
     with pytest.raises(ValueError, match=r"fidelity: unknown name 'table'. Allowed: short, sim"):
         archgym.make_task(ID, workload="random").at("table")
+
+
+def test_a_search_pays_for_short_in_fractions(task: archgym.Task) -> None:
+    result = archgym.search(task, "successive-halving", budget=5, seed=0)
+    assert result.spent[-1] == pytest.approx(len(result.evaluation) + 0.2 * len(result.screened))
+    # A metric of the space has the name that a column of ours might have had.
+    assert {"fidelity", "fidelity_cost", "cost"} <= set(result.screened.columns)
