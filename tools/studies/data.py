@@ -202,8 +202,8 @@ def _complete(
         read = load_run(root, spec)
         if read is None:
             continue
-        manifest, trials, times = read
-        progress = progress_of(trials["score"].to_numpy(), np.zeros(len(trials)))
+        manifest, trials, times, spent = read
+        progress = progress_of(trials["score"].to_numpy(), np.zeros(len(trials)), spent)
         git = manifest["git"] or {}
         row = {
             "task": spec.task_name,
@@ -219,7 +219,8 @@ def _complete(
             "stop_reason": manifest["stop_reason"],
             "agent_seconds": float(times["agent_seconds"].sum()),
             "evaluation_seconds": float(times["evaluation_seconds"].sum()),
-            "steps": progress.samples,
+            # Parts of samples, spent at cheaper fidelities, count as begun ones.
+            "steps": np.ceil(progress.samples - 1e-6).astype(np.int64),
             "scores": progress.scores,
             "versions": json.dumps(manifest["versions"], sort_keys=True),
             "commit": git.get("commit"),
