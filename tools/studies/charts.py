@@ -142,7 +142,7 @@ def spreads(
     """
     step = 16
     heights = [step * max(1, len(group)) + 12 for _, group in rows]
-    left, right = 150, WIDTH - 20
+    left, right = 165, WIDTH - 20
     top = TOP + 22
     bottom = top + sum(heights)
 
@@ -195,13 +195,13 @@ def bars(
         rows: label and shares.
         legend: colour and meaning of each share.
     """
-    left, right, top, step = 150, WIDTH - 20, TOP + 22, 26
+    left, right, top, step = 165, WIDTH - 20, TOP + 22, 26
     bottom = top + step * len(rows)
     parts = [text(WIDTH / 2, 24, title, "middle", 15)]
     parts.append(text((left + right) / 2, bottom + 38, label, "middle"))
     for i, (colour, meaning) in enumerate(legend):
-        parts.append(line(left + 150 * i, TOP, left + 24 + 150 * i, TOP, colour, 10))
-        parts.append(text(left + 30 + 150 * i, TOP + 4, meaning))
+        parts.append(line(left + 140 * i, TOP, left + 24 + 140 * i, TOP, colour, 10))
+        parts.append(text(left + 30 + 140 * i, TOP + 4, meaning))
     for percent in range(0, 101, 20):
         x = left + (right - left) * percent / 100
         parts.append(line(x, top, x, bottom, GRID))
