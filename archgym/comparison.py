@@ -123,7 +123,8 @@ def improvement(
     """Returns `probability_of_improvement` with its stratified percentile bootstrap interval.
 
     Args:
-        ours: per task, one regret per run.
+        ours: per task, one regret per run `(runs,)`, or `(methods, runs)` where several methods are
+            pooled, each of which is then resampled on its own.
         theirs: the same for the other agent.
         level: probability that the interval is meant to cover.
         resamples: number of bootstrap samples.
@@ -132,12 +133,13 @@ def improvement(
     rng = np.random.default_rng(seed)
     drawn = np.zeros(resamples)
     for here, there in zip(ours, theirs, strict=True):
-        mine, other = here[:, None], there[None, :]
-        wins = (mine < other) + 0.5 * (mine == other)
-        i = rng.integers(len(here), size=(resamples, len(here)))
-        j = rng.integers(len(there), size=(resamples, len(there)))
-        drawn += wins[i[:, :, None], j[:, None, :]].mean(axis=(1, 2)) / len(ours)
-    return _interval(probability_of_improvement(ours, theirs), drawn, level)
+        mine, other = (
+            _resampled(list(np.atleast_2d(each)), resamples, rng) for each in (here, there)
+        )
+        a, b = mine[:, :, None], other[:, None, :]
+        drawn += ((a < b).mean(axis=(1, 2)) + 0.5 * (a == b).mean(axis=(1, 2))) / len(ours)
+    flat = ([each.ravel() for each in side] for side in (ours, theirs))
+    return _interval(probability_of_improvement(*flat), drawn, level)
 
 
 def performance_profile(values: Sequence[FloatArray], thresholds: npt.ArrayLike) -> FloatArray:

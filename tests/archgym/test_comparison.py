@@ -184,6 +184,14 @@ def test_improvement_is_certain_or_even_where_nothing_varies():
     assert (even.value, even.low, even.high) == (0.5, 0.5, 0.5)
 
 
+def test_improvement_of_pooled_methods_resamples_each_on_its_own():
+    # Ours: one method always wins, the other never does. Drawing runs from the pool would give an
+    # interval; the methods are fixed, so there is none.
+    ours = [np.array([[0.0] * 5, [2.0] * 5])] * 2
+    found = improvement(ours, [np.ones(4)] * 2)
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
 def test_combined_bootstrap_of_a_ratio():
     rng = np.random.default_rng(6)
     groups = [[level + 0.1 * rng.standard_normal(30) for _ in range(4)] for level in (5, 3, 1)]

@@ -153,6 +153,22 @@ def test_decoding_explains_the_part_that_bins_win_back(made_up):
     assert multi_agent.explained(study_, "ppo", study_.tasks, 20_000) is None
 
 
+def test_several_agents_are_compared_with_each_and_with_all_single_ones(made_up):
+    def regret(task, label, seed):
+        return flat({"dqn": 0.01, "mappo": 0.1}.get(label, 0.2))
+
+    study_ = made_up(regret, MULTI_LABELS)
+    rows = multi_agent.improvement_table(study_, study_.tasks, 500).splitlines()
+    # Against ppo, ppo box and sac mappo wins all, against dqn nothing; the others draw with those.
+    assert rows[0].startswith("| at 500 designs, in % | *the first four* | `ppo` | `ppo box`")
+    mappo = next(row for row in rows if "mappo" in row)
+    assert mappo.startswith("| `mappo` | 75 | 100 | 100 | 100 | 0 |")
+    shared = next(row for row in rows if "ippo-shared" in row)
+    assert shared.split(" | ")[1:5] == ["38", "50", "50", "50"]
+    # (3 x 0.5 + 0) / 4 for three of the four, 0.75 for mappo.
+    assert next(row for row in rows if "the four" in row).split(" | ")[1] == "47"
+
+
 def test_hits_count_the_designs_that_every_method_may_use(made_up):
     def regret(task, label, seed):
         return [(1, 1.0), (1_500 if seed else 5_000, 0.0)]

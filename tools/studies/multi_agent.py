@@ -125,16 +125,32 @@ def regret_table(study: Study, tasks: Sequence[str]) -> str:
     return table(_HEADERS, rows)
 
 
+def pooled(
+    study: Study, labels: Sequence[str], tasks: Sequence[str], samples: int
+) -> list[FloatArray] | None:
+    """Returns `regrets` of several methods, per task `(methods, seeds)`.
+
+    None where one of them has none.
+    """
+    found = [regrets(study, label, tasks, samples) for label in labels]
+    known = [each for each in found if each is not None]
+    if len(known) < len(labels):
+        return None
+    return [np.stack(runs) for runs in zip(*known, strict=True)]
+
+
 def improvement_table(study: Study, tasks: Sequence[str], samples: int) -> str:
     """Returns how likely each method of several agents beats each method of one."""
+    several = {"*the four with networks*": LEARNED} | {f"`{k}`": (k,) for k in MULTI}
+    one = {"*the first four*": SINGLE} | {f"`{k}`": (k,) for k in (*SINGLE, *ABLATION)}
     rows = []
-    for ours in MULTI:
+    for ours, our_labels in several.items():
         cells = []
-        for theirs in (*SINGLE, *ABLATION):
-            mine, other = (regrets(study, label, tasks, samples) for label in (ours, theirs))
-            cells.append(interval(improvement(mine, other) if mine and other else None))
-        rows.append([f"`{ours}`", *cells])
-    return table([f"at {samples:,} designs, in %", *(f"`{k}`" for k in (*SINGLE, *ABLATION))], rows)
+        for their_labels in one.values():
+            pair = [pooled(study, each, tasks, samples) for each in (our_labels, their_labels)]
+            cells.append(interval(improvement(pair[0], pair[1]) if pair[0] and pair[1] else None))
+        rows.append([ours, *cells])
+    return table([f"at {samples:,} designs, in %", *one], rows)
 
 
 def endings(study: Study) -> str:
@@ -193,16 +209,16 @@ def explained(
     where the interval of the gap reaches zero: then there is nothing to explain.
     """
     plain = {"ppo": "ppo box", "sac": "sac"}[method]
-    labels = (f"{method} round-2023", plain, *LEARNED)
-    found = [regrets(study, label, tasks, samples) for label in labels]
-    known = [each for each in found if each is not None]
-    if len(known) < len(labels):
+    labels = ((f"{method} round-2023",), (plain,), LEARNED)
+    rounded, binned, several = (pooled(study, each, tasks, samples) for each in labels)
+    if not rounded or not binned or not several:
         return None
-    pooled = [np.concatenate(runs) for runs in zip(*known[2:], strict=True)]
-    gap = combined_bootstrap([known[0], pooled], lambda r: r[0] - r[1])
+    # Every method on every task is resampled on its own.
+    groups = [[row for each in side for row in each] for side in (rounded, binned, several)]
+    gap = combined_bootstrap([groups[0], groups[2]], lambda r: r[0] - r[1])
     if gap.low <= 0:
         return gap, None
-    return gap, combined_bootstrap([known[0], known[1], pooled], _share)
+    return gap, combined_bootstrap(groups, _share)
 
 
 def _share(regret: FloatArray) -> FloatArray:
