@@ -29,7 +29,7 @@ def made_up():
                             proposals=2 * limit,
                             stop_reason="budget",
                             agent_seconds=1.0,
-                            steps=np.array([n for n, _ in steps], np.int64),
+                            steps=np.array([n for n, _ in steps], np.float64),
                             regrets=np.array([value for _, value in steps], np.float64),
                         )
                     )

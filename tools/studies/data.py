@@ -20,7 +20,6 @@ from archgym.optimum import Optimum, optimum_of_spec
 from archgym.plan import RunSpec
 from archgym.results import load_run
 from archgym.run_summary import progress_of
-from archgym.space import IntArray
 from archgym.workspace import read_plan, run_status
 
 FORMAT = 1
@@ -42,7 +41,7 @@ _SCHEMA = pyarrow.schema(
         ("evaluation_seconds", pyarrow.float32()),
         ("optimum", pyarrow.float64()),
         ("median_random", pyarrow.float64()),
-        ("steps", pyarrow.list_(pyarrow.int32())),
+        ("steps", pyarrow.list_(pyarrow.float32())),
         ("regrets", pyarrow.list_(pyarrow.float32())),
         ("versions", pyarrow.string()),
         ("commit", pyarrow.string()),
@@ -64,7 +63,8 @@ class Run:
         proposals: designs that it proposed.
         stop_reason: `budget`, `repeats` or `proposals`.
         agent_seconds: spent by the search method.
-        steps: samples after which it improved `(k,)`, ascending.
+        steps: samples after which it improved `(k,)`, ascending; fractions where a part was spent
+            at cheaper fidelities.
         regrets: normalised regret from then on `(k,)`.
     """
 
@@ -77,7 +77,7 @@ class Run:
     proposals: int
     stop_reason: str
     agent_seconds: float
-    steps: IntArray
+    steps: FloatArray
     regrets: FloatArray
 
     def regret_after(self, samples: Any) -> FloatArray:
@@ -293,7 +293,7 @@ def load(file: Path) -> Study:
     runs = [
         Run(
             **{name: row[name] for name in names} | {"hyperparameters": settings},
-            steps=np.asarray(row["steps"], np.int64),
+            steps=np.asarray(row["steps"], np.float64),
             regrets=np.asarray(row["regrets"], np.float64),
         )
         for row in table.to_pylist()
