@@ -70,9 +70,11 @@ lint: $(STAMPS)/test
 
 validate: $(STAMPS)/core
 	$(BIN)/archgym validate dram $(if $(REFERENCE),--reference $(REFERENCE))
+	$(BIN)/archgym validate accelerator $(if $(REFERENCE),--reference $(REFERENCE))
 
 bench: $(STAMPS)/test
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/dram.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accelerator.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/agents.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/ddr5_curve.py

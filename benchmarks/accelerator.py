@@ -1,0 +1,177 @@
+"""Speed of the accelerator models on one core: points (design x operator) per second.
+
+    python benchmarks/accelerator.py [--reference DIR] [--designs N]
+
+With a folder of reference figures, SCALE-Sim's time per layer as that folder tells it stands beside
+(CPU seconds on another machine). The array versions run on NumPy and, where it is installed, torch,
+on a CUDA device too where there is one.
+"""
+
+import argparse
+import csv
+import importlib.util
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archgym.cost_models.accelerator.kernels import roofline_totals, systolic_totals
+from archgym.cost_models.accelerator.llm import LLM_MODES, llm_costs, llm_designs
+from archgym.cost_models.accelerator.networks import load_network
+from archgym.cost_models.accelerator.networks.language import Decoder
+from archgym.cost_models.accelerator.roofline import Machine, roofline
+from archgym.cost_models.accelerator.systolic import SystolicDesigns, systolic
+from archgym.cost_models.accelerator.work import moved, products_of, work_of
+
+NETWORKS = (("resnet50", None), ("mobilenet-v2", None), ("bert-base", None), ("gpt2", "decode"))
+
+
+def random_machines(n: int, rng: np.random.Generator) -> Machine:
+    """Designs with two memory levels."""
+
+    def drawn(low: float, high: float, *shape: int) -> np.ndarray:
+        return np.exp(rng.uniform(np.log(low), np.log(high), (n, *shape)))
+
+    return Machine(
+        drawn(1e11, 1e14), drawn(1e10, 1e12), drawn(0.1, 2), drawn(0.1, 2),
+        rng.choice([0.5, 1.0, 2.0], n), rng.choice([1.0, 2.0], n), rng.choice([1.0, 2.0], n),
+        drawn(1e3, 1e7, 2), drawn(1e10, 1e13, 2), drawn(0.1, 200, 2), drawn(0.1, 10),
+    )  # fmt: skip
+
+
+def random_arrays(n: int, rng: np.random.Generator) -> SystolicDesigns:
+    """Systolic arrays from 8 x 8 to 128 x 128."""
+    sizes = np.array([8.0, 16, 32, 64, 128])
+    words = 2.0 ** rng.integers(12, 22, (3, n))
+    return SystolicDesigns(
+        rng.choice(sizes, n),
+        rng.choice(sizes, n),
+        rng.integers(0, 3, n).astype(np.float64),
+        *words,
+        rng.choice([4.0, 16.0, 64.0], n),
+    )
+
+
+def seconds(call: Callable[[], Any], repeats: int = 5) -> float:
+    """Least CPU time of a call on one thread, compiled before."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        call()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def print_kernels(n: int) -> float:
+    """Compiled sums over networks; returns the seconds per systolic point of ResNet-50."""
+    rng = np.random.default_rng(0)
+    machines, arrays = random_machines(n, rng), random_arrays(n, rng)
+    cost = 0.0
+    print(f"sums over a network, compiled, {n:,} designs: million points per second and core")
+    print(f"  {'network':24s} {'roofline':>10s} {'systolic':>10s}")
+    for name, stage in NETWORKS:
+        network = load_network(name, stage=stage)
+        work, products = work_of(network), products_of(network)
+        line = seconds(lambda w=work: roofline_totals(w, machines)) / (n * len(work.names))
+        fold = seconds(lambda p=products: systolic_totals(p, arrays)) / (n * len(products.names))
+        cost = cost or fold
+        label = f"{name} {stage or ''}"
+        print(f"  {label:24s} {1e-6 / line:10.1f} {1e-6 / fold:10.1f}")
+    return cost
+
+
+def print_arrays(n: int) -> None:
+    """The array versions, on one thread of NumPy and torch, and on a CUDA device."""
+    rng = np.random.default_rng(0)
+    work = work_of(load_network("resnet50"))
+    machines = random_machines(n, rng)
+    points = n * len(work.names)
+    rates = {"numpy": points / seconds(lambda: roofline(work, machines), 3)}
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)
+        there = to_torch(machines, "cpu")
+        rates["torch, CPU"] = points / seconds(lambda: roofline(work, there), 3)
+        if torch.cuda.is_available():
+            rates["torch, CUDA"] = cuda_rate(work, random_machines(1 << 18, rng))
+    print("roofline of ResNet-50 with all figures per operator: million points per second")
+    for name, rate in rates.items():
+        print(f"  {name:24s} {rate / 1e6:10.1f}")
+    arrays = random_arrays(n, rng)
+    products = products_of(load_network("resnet50"))
+    rate = n * len(products.names) / seconds(lambda: systolic(products, arrays), 3)
+    print("systolic arrays likewise")
+    print(f"  {'numpy':24s} {rate / 1e6:10.1f}")
+
+
+def to_torch(machines: Machine, device: str) -> Machine:
+    """The designs as tensors of single precision on CUDA, double on a CPU."""
+    import torch
+
+    kind = torch.float64 if device == "cpu" else torch.float32
+    names = machines.__annotations__
+    return Machine(*(torch.asarray(getattr(machines, f), dtype=kind, device=device) for f in names))
+
+
+def cuda_rate(work: Any, machines: Machine) -> float:
+    """Points per second of wall-clock time on a CUDA device, in single precision."""
+    import torch
+
+    there = to_torch(machines, "cuda")
+    on_device = moved(work, there.peak_macs_per_s)
+    best = np.inf
+    for _ in range(5):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        roofline(on_device, there)
+        torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return float(there.peak_macs_per_s.shape[0] * len(work.names) / best)
+
+
+def print_llm(n: int) -> None:
+    """Stages of a language model per second."""
+    size = Decoder("", 32, 4096, 14336, 32, 8, 128256)
+    rng = np.random.default_rng(0)
+    designs = llm_designs(
+        peak_tops=rng.uniform(50, 1000, n), bandwidth_gb_per_s=rng.uniform(100, 4000, n)
+    )
+    print(f"decode of Llama 3 8B, {n:,} designs: million designs per second and core")
+    for mode in LLM_MODES:
+        cost = seconds(
+            lambda m=mode: llm_costs(size, designs, batch=8, context=1024, stage="decode", mode=m)
+        )
+        print(f"  {mode:24s} {1e-6 * n / cost:10.1f}")
+
+
+def print_scalesim(path: Path, cost: float) -> None:
+    """SCALE-Sim's CPU time per layer, as the reference folder tells it, over ours per point."""
+    with path.open(newline="") as stream:
+        times = np.array([float(row["cpu_s"]) for row in csv.DictReader(stream)])
+    print(f"SCALE-Sim 3.0, CPU seconds per layer by column cpu_s of {path.name} (another machine)")
+    for name, value in (
+        ("least", times.min()),
+        ("median", np.median(times)),
+        ("most", times.max()),
+    ):
+        print(f"  {name:24s} {value:10.4f} s, {value / cost:,.0f} x ours")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--reference", type=Path, help="folder of reference figures")
+    parser.add_argument("--designs", type=int, default=20_000, help="designs per batch")
+    options = parser.parse_args()
+    cost = print_kernels(options.designs)
+    print_arrays(max(options.designs // 10, 1))
+    print_llm(options.designs)
+    if options.reference:
+        print_scalesim(options.reference / "accel" / "scalesim_v3_layers.csv", cost)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Side by side with SCALE-Sim, CACTI, GenZ and LLM-Viewer.
+
+Reads reference figures from a folder and evaluates every row of them. Every check runs for which
+the folder has a file. In the modes that count as another tool does, rows must be equal; what the
+`ideal` mode gives for the same rows stands beside, without a target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from archgym.cost_models.accelerator.validation_llm import genz_rows, llm_viewer_rows
+from archgym.cost_models.accelerator.validation_sram import cacti
+from archgym.cost_models.accelerator.validation_systolic import scalesim
+from archgym.cost_models.validation import Check
+
+# Every step reads one file; a file may have several steps.
+STEPS: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (
+    ("scalesim_v3_layers.csv", scalesim),
+    ("llm_genz.csv", genz_rows),
+    ("llm_llmviewer.csv", llm_viewer_rows),
+    ("sram_cacti7.csv", cacti),
+)
+
+
+def validate(reference: Path) -> list[Check]:
+    """Run every check for which the folder has files.
+
+    Args:
+        reference: Folder of reference figures, or one with a folder `accel` of them.
+
+    Returns:
+        The comparisons, in the order of the documentation's tables.
+
+    Raises:
+        ValueError: If the folder has no such file, or a file lacks a column or a row; the message
+            names the file and what is missing.
+    """
+    folder = reference / "accel" if (reference / "accel").is_dir() else reference
+    checks: list[Check] = []
+    for name, step in STEPS:
+        if (folder / name).is_file():
+            checks.extend(step(folder / name))
+    if not checks:
+        raise ValueError(
+            f"{reference}: no accelerator reference figures, expected at least one of "
+            f"{', '.join(dict.fromkeys(name for name, _ in STEPS))}"
+        )
+    return checks
