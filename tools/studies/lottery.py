@@ -248,6 +248,19 @@ def spread_table(study: Study) -> str:
     return table([*headers, "default", "random search", "settings worse than random, %"], rows)
 
 
+def task_table(study: Study) -> str:
+    """Returns the spread of the settings on each task at the end of each method's budget."""
+    rows = []
+    for found in _all(study, None):
+        cells = dict.fromkeys(study.tasks, "–")
+        for t, task in enumerate(found.tasks):
+            means = found.random[:, t].mean(axis=1)
+            low, middle, high = (percent(float(quantile(means, q))) for q in (0.05, 0.5, 0.95))
+            cells[task] = f"{middle} ({low} to {high})"
+        rows.append([f"`{found.agent}`", f"{budget_of(study, found.agent):,}", *cells.values()])
+    return table(["method", "designs", *(study.short(task) for task in study.tasks)], rows)
+
+
 def shares_table(study: Study) -> str:
     """Returns what the variance of regret comes from, of ranks and of regret itself."""
     rows = []
@@ -372,6 +385,7 @@ def draw(study: Study) -> tuple[dict[str, str], dict[str, str]]:
     parts = {
         "status": status(study),
         "spread": f"![spread over settings](images/lottery-spread.svg)\n\n{spread_table(study)}",
+        "spread-by-task": task_table(study),
         "shares": f"![shares of the variance](images/lottery-shares.svg)\n\n{shares_table(study)}",
         "tuning": tuning_table(study),
         "defaults": default_table(study),
