@@ -12,7 +12,7 @@ from archgym.envs import dram_controller
 from archgym.statistics import Estimate
 from archgym.table import read_table
 from archgym.views import make_view
-from studies import lottery, multi_agent
+from studies import lottery, multi_agent, settings
 from studies.charts import LogAxis
 from studies.page import fill, interval, percent
 from studies.reach import reach_of, rounded
@@ -24,11 +24,11 @@ def flat(value):
     return [(1, value)]
 
 
-def lottery_labels(agents, settings):
+def lottery_labels(agents, count):
     labels = {"random": "random"}
     for agent in agents:
         labels[f"{agent} default"] = agent
-        labels |= {f"{agent} #{i}": agent for i in range(settings)}
+        labels |= {f"{agent} #{i}": agent for i in range(count)}
     return labels
 
 
@@ -43,16 +43,18 @@ def test_the_best_of_twenty_of_a_hundred_is_the_expected_order_statistic(made_up
         place = numbered(label)
         return flat(50.5 if place is None else place)
 
-    found = lottery.settings_of(made_up(regret, lottery_labels(["genetic"], 100)), "genetic", 1_000)
+    found = settings.settings_of(
+        made_up(regret, lottery_labels(["genetic"], 100)), "genetic", 1_000
+    )
     assert found.random.shape == (100, 2, 3)
     expected = 101 / 21 - 1
-    tuning = lottery.tune(found, resamples=4_000)
+    tuning = settings.tune(found, resamples=4_000)
     assert tuning.tuned == pytest.approx(expected, rel=0.03)
     assert tuning.standing == pytest.approx((expected + 0.5) / 100, rel=0.03)
     assert (tuning.default, tuning.median, tuning.best) == (50.5, 49.5, 0.0)
     assert tuning.default_standing == pytest.approx(0.51)
     assert tuning.recovered == pytest.approx((50.5 - tuning.tuned) / 50.5)
-    kept = lottery.tune(found, with_default=True, resamples=4_000)
+    kept = settings.tune(found, with_default=True, resamples=4_000)
     assert kept.tuned == pytest.approx(101 / 20 - 1, rel=0.03)
 
 
@@ -62,8 +64,8 @@ def test_tuning_is_measured_where_it_was_not_done(made_up):
         place = numbered(label)
         return flat(20.0 if place is None else (place if task else 40 - place))
 
-    found = lottery.settings_of(made_up(regret, lottery_labels(["genetic"], 41)), "genetic", 100)
-    tuning = lottery.tune(found)
+    found = settings.settings_of(made_up(regret, lottery_labels(["genetic"], 41)), "genetic", 100)
+    tuning = settings.tune(found)
     assert tuning.tuned > 35
     assert tuning.standing > 0.9
     assert tuning.recovered != tuning.recovered or tuning.recovered < 0
@@ -80,12 +82,12 @@ def test_shares_of_one_source_alone(parts, expected):
         weight * np.broadcast_to(rng.standard_normal(shape), (200, 4, 3))
         for weight, shape in zip(parts, shapes, strict=True)
     )
-    assert lottery.shares(values) == pytest.approx(expected, abs=0.06)
+    assert settings.shares(values) == pytest.approx(expected, abs=0.06)
 
 
 def test_shares_on_one_task_are_setting_and_seed():
     values = np.random.default_rng(0).standard_normal((300, 1, 1)) + np.zeros((1, 1, 3))
-    setting, task, both, seed = lottery.shares(values)
+    setting, task, both, seed = settings.shares(values)
     assert (setting, seed) == pytest.approx((1.0, 0.0))
     assert np.isnan([task, both]).all()
 
@@ -96,10 +98,10 @@ def test_settings_that_lose_to_random_search_are_counted(made_up):
         return flat(0.5 if place is None else (0.9 if place < 3 else 0.1))
 
     study_ = made_up(regret, lottery_labels(["genetic"], 10))
-    found = lottery.settings_of(study_, "genetic", 100)
-    assert lottery.worse_than_random(found, [np.full(3, 0.5)] * 2) == pytest.approx(0.3)
-    assert lottery.position(0.5, np.array([0.1, 0.5, 0.9, 0.9])) == 0.375
-    assert lottery.settings_of(study_, "genetic", 20_000) is None
+    found = settings.settings_of(study_, "genetic", 100)
+    assert settings.worse_than_random(found, [np.full(3, 0.5)] * 2) == pytest.approx(0.3)
+    assert settings.position(0.5, np.array([0.1, 0.5, 0.9, 0.9])) == 0.375
+    assert settings.settings_of(study_, "genetic", 20_000) is None
 
 
 def test_a_partial_lottery_uses_the_largest_complete_block(made_up):
@@ -109,15 +111,15 @@ def test_a_partial_lottery_uses_the_largest_complete_block(made_up):
     whole = made_up(regret, lottery_labels(["genetic"], 30))
     gcc, sort = whole.tasks
 
-    def part(settings):
-        kept = [r for r in whole.runs if r.task == gcc or (numbered(r.label) or 0) < settings]
-        return lottery.settings_of(type(whole)(whole.meta, tuple(kept)), "genetic", 100)
+    def part(count):
+        kept = [r for r in whole.runs if r.task == gcc or (numbered(r.label) or 0) < count]
+        return settings.settings_of(type(whole)(whole.meta, tuple(kept)), "genetic", 100)
 
     assert part(30).size == "30 x 2"
     assert (part(16).size, part(16).tasks) == ("16 x 2", (gcc, sort))
     assert (part(14).size, part(14).tasks) == ("30 x 1", (gcc,))
     few = type(whole)(whole.meta, whole.runs[: 3 * 6])
-    assert lottery.settings_of(few, "genetic", 100) is None
+    assert settings.settings_of(few, "genetic", 100) is None
 
 
 def test_a_default_is_judged_by_its_worst_task(made_up):
