@@ -281,6 +281,7 @@ def _front_end() -> Sequence[Parameter]:
 
 def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
     refreshed = {"RefreshPolicy": refreshes(device)}
+    counts = tuple(count for count in _COUNTS if count <= device.movable_refreshes)
     return (
         Parameter(
             "RefreshPolicy",
@@ -290,7 +291,7 @@ def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
         ),
         Parameter(
             "RefreshMaxPostponed",
-            _COUNTS,
+            counts,
             "refreshes that may be postponed while the rank is busy",
             unit="refreshes",
             ordered=True,
@@ -299,7 +300,7 @@ def _refresh(device: DramDevice, allow_no_refresh: bool) -> Sequence[Parameter]:
         ),
         Parameter(
             "RefreshMaxPulledin",
-            _COUNTS,
+            counts,
             "refreshes that may be pulled in while the rank is idle",
             unit="refreshes",
             ordered=True,

@@ -74,9 +74,12 @@ class DramDevice:
         energy: Energies of one device in the place of its currents.
         termination: Drivers and terminations of its data lines, for the power of input and output.
         commands: Lengths of commands, and command buses.
+        movable_refreshes: Most refreshes that may be postponed, and most that may be pulled in (8:
+            JESD79-3F, JESD79-4, JESD209-4; 4: DDR5 in normal refresh mode, JESD79-5). The
+            controllers `dramsys` and `ramulator` do as the simulators that they follow.
         sources: Where single figures come from: text by section (`organisation`, `timing`,
             `commands`, `current_ma`, `rails`, `energy`, `termination`, `tCK_ps`, `vdd_v`,
-            `mapping`) or by field, as `timing.tRFC`.
+            `mapping`, `movable_refreshes`) or by field, as `timing.tRFC`.
 
     Raises:
         ValueError: If a figure is impossible; the message names the field and the rule.
@@ -95,6 +98,7 @@ class DramDevice:
     energy: DramEnergies | None = None
     termination: DramTermination | None = None
     commands: DramCommands = field(default_factory=DramCommands)
+    movable_refreshes: int = 8
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -103,6 +107,7 @@ class DramDevice:
                 value = getattr(section, each.name)
                 if value is not None or each.default is not None:
                     self._require_integer(f"{_SECTION[type(section)]}.{each.name}", value)
+        self._require_integer("movable_refreshes", self.movable_refreshes)
         if not self.tCK_ps > 0:
             raise ValueError(f"device {self.name!r}: tCK_ps is {self.tCK_ps}, must be positive")
         self._check_organisation()
@@ -307,7 +312,7 @@ _SECTION: dict[type, str] = {
 
 def figure_names() -> tuple[str, ...]:
     """What `DramDevice.sources` may name: sections, and `section.field` for each field."""
-    names = ["tCK_ps", "vdd_v", "mapping", "rails"]
+    names = ["tCK_ps", "vdd_v", "mapping", "rails", "movable_refreshes"]
     for section, title in _SECTION.items():
         names += [title, *(f"{title}.{each.name}" for each in fields(section))]
     return tuple(names)

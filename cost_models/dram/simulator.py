@@ -384,7 +384,24 @@ class DramSimulator:
                         f"policy field RefreshPolicy of design {int(bad[0])} is {name}, but device "
                         f"{self.device.name!r} has no timing.{field}"
                     )
+            self._require_movable(rows)
         return rows
+
+    def _require_movable(self, rows: IntArray) -> None:
+        """Refuse designs that move more refreshes than the device allows."""
+        most = self.device.movable_refreshes
+        refreshes = rows[:, c.P_REFRESH] != c.REFRESH_NONE
+        for column, field in (
+            (c.P_POSTPONED, "RefreshMaxPostponed"),
+            (c.P_PULLED_IN, "RefreshMaxPulledin"),
+        ):
+            bad = np.flatnonzero(refreshes & (rows[:, column] > most))
+            if bad.size:
+                raise ValueError(
+                    f"policy field {field} of design {int(bad[0])} is "
+                    f"{int(rows[bad[0], column])}, but device {self.device.name!r} allows at most "
+                    f"{most} (movable_refreshes)"
+                )
 
     def _run_one(
         self,

@@ -49,8 +49,8 @@ def check_commands(
     commands: CommandTrace | Iterable[Command],
     *,
     refresh: bool = True,
-    max_postponed: int = 8,
-    max_pulled_in: int = 8,
+    max_postponed: int | None = None,
+    max_pulled_in: int | None = None,
     slack_cycles: int | None = None,
 ) -> Violation | None:
     """First violation of a command trace, in the order of the commands; None if there is none.
@@ -61,8 +61,8 @@ def check_commands(
             banks are closed at first, and cycle 0 is when refresh intervals start to count.
         refresh: Whether refresh deadlines hold. Without it refreshes are still held to their
             timings.
-        max_postponed: Refreshes of a bank that may be owed (JESD79-3F and JESD79-4: 8).
-        max_pulled_in: Refreshes that it may be ahead (the same: 8).
+        max_postponed: Refreshes of a bank that may be owed; by default those of the device.
+        max_pulled_in: Refreshes that it may be ahead; by default the same.
         slack_cycles: How long after a deadline the refresh may come, since open rows finish first;
             by default `finishing_cycles(device)`.
 
@@ -79,8 +79,8 @@ def all_violations(
     commands: CommandTrace | Iterable[Command],
     *,
     refresh: bool = True,
-    max_postponed: int = 8,
-    max_pulled_in: int = 8,
+    max_postponed: int | None = None,
+    max_pulled_in: int | None = None,
     slack_cycles: int | None = None,
 ) -> list[Violation]:
     """Every violation of a command trace; arguments and errors of `check_commands`."""
@@ -414,16 +414,18 @@ def _require_valid(device: DramDevice, command: Command, index: int) -> None:
 def _limits(
     device: DramDevice,
     refresh: bool,
-    max_postponed: int,
-    max_pulled_in: int,
+    max_postponed: int | None,
+    max_pulled_in: int | None,
     slack_cycles: int | None,
 ) -> Limits:
     slack = finishing_cycles(device) if slack_cycles is None else slack_cycles
+    postponed = device.movable_refreshes if max_postponed is None else max_postponed
+    pulled_in = device.movable_refreshes if max_pulled_in is None else max_pulled_in
     for name, value in (
-        ("max_postponed", max_postponed),
-        ("max_pulled_in", max_pulled_in),
+        ("max_postponed", postponed),
+        ("max_pulled_in", pulled_in),
         ("slack_cycles", slack),
     ):
         if value < 0:
             raise ValueError(f"{name} is {value}, must be at least 0")
-    return Limits(refresh, max_postponed, max_pulled_in, slack)
+    return Limits(refresh, postponed, pulled_in, slack)

@@ -136,6 +136,10 @@ def test_refreshes_are_those_of_the_device() -> None:
     more = dataclasses.replace(ddr4.timing, tRFCpb=250, tRREFD=8)
     space = modern_space(dataclasses.replace(ddr4, timing=more), 0, False)
     assert space.parameters[space.position("RefreshPolicy")].values == ("AllBank", "PerBank")
+    ddr5 = modern_space(load_device("ddr5-4800-16gb-x8"), 0, False)
+    for name in ("RefreshMaxPostponed", "RefreshMaxPulledin"):
+        assert ddr5.parameters[ddr5.position(name)].values == (0, 1, 2, 4)
+        assert space.parameters[space.position(name)].values == (0, 1, 2, 4, 8)
 
 
 def test_a_design_is_its_simulation() -> None:

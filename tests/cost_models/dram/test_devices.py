@@ -85,6 +85,7 @@ def test_unknown_names_and_files(tmp_path):
             "banks_per_refresh is 3, must be",
         ),
         (lambda d: d["organisation"].update(banks_per_refresh=16), "at most the 8 banks of a rank"),
+        (lambda d: d.update(movable_refreshes=0), "movable_refreshes is 0, must be an integer"),
         (lambda d: d["current_ma"].update(IDD0=10), "IDD0 is 10, must be at least IDD3N"),
         (lambda d: d["current_ma"].update(IDD0="a"), "current_ma.IDD0 is 'a', must be a number"),
         (lambda d: d.pop("vdd_v"), "vdd_v is missing, without it energy must stand"),

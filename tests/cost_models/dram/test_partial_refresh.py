@@ -147,3 +147,17 @@ def test_devices_without_such_refreshes_are_refused():
         strict("AllBank", RefreshMaxPostponed=9)
     with pytest.raises(ValueError, match="RefreshPolicy is 'PerBank', allowed are NoRefresh, AllB"):
         policy_row(RefreshPolicy="PerBank")
+
+
+def test_a_device_may_allow_fewer_refreshes_to_be_moved():
+    ddr5 = load_device("ddr5-4800-16gb-x8")
+    simulator = simulator_of([(0, 0)], ddr5)
+    for field in ("RefreshMaxPostponed", "RefreshMaxPulledin"):
+        assert simulator.run(strict("AllBank", **{field: 4})[None]).total_time_ns[0] > 0
+        simulator.run(strict("NoRefresh", **{field: 8})[None])
+        with pytest.raises(ValueError) as error:
+            simulator.run(np.stack([strict("SameBank"), strict("SameBank", **{field: 5})]))
+        assert str(error.value) == (
+            f"policy field {field} of design 1 is 5, but device 'ddr5-4800-16gb-x8' allows at most "
+            f"4 (movable_refreshes)"
+        )
