@@ -61,9 +61,9 @@ class RunResult:
 
     @property
     def samples_per_second(self) -> float:
-        """Designs per second of search and evaluation together."""
+        """Samples per second of search and evaluation together."""
         seconds = self.agent_seconds + self.evaluation_seconds
-        return len(self.scores) / seconds if seconds > 0 else math.nan
+        return float(self.spent[-1]) / seconds if seconds > 0 else math.nan
 
 
 @dataclass(frozen=True)
