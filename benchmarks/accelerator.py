@@ -17,6 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from archgym.cost_models.accelerator.chip import (
+    DRAM_NAMES,
+    ChipDesigns,
+    format_number,
+)
+from archgym.cost_models.accelerator.chip_costs import ChipModel
 from archgym.cost_models.accelerator.kernels import roofline_totals, systolic_totals
 from archgym.cost_models.accelerator.llm import LLM_MODES, llm_costs, llm_designs
 from archgym.cost_models.accelerator.networks import load_network
@@ -44,13 +50,18 @@ def random_machines(n: int, rng: np.random.Generator) -> Machine:
 def random_arrays(n: int, rng: np.random.Generator) -> SystolicDesigns:
     """Systolic arrays from 8 x 8 to 128 x 128."""
     sizes = np.array([8.0, 16, 32, 64, 128])
-    words = 2.0 ** rng.integers(12, 22, (3, n))
+    sizes_held = 2.0 ** rng.integers(12, 22, (3, n))
+    one = np.ones(n)
     return SystolicDesigns(
         rng.choice(sizes, n),
         rng.choice(sizes, n),
         rng.integers(0, 3, n).astype(np.float64),
-        *words,
+        *sizes_held,
         rng.choice([4.0, 16.0, 64.0], n),
+        one,
+        one,
+        one,
+        4 * one,
     )
 
 
@@ -133,6 +144,37 @@ def cuda_rate(work: Any, machines: Machine) -> float:
     return float(there.peak_macs_per_s.shape[0] * len(work.names) / best)
 
 
+def random_chips(n: int, rng: np.random.Generator) -> ChipDesigns:
+    """Chips with 8-bit integers and memories of 8 KiB to 2 MiB."""
+    sizes = np.array([8.0, 16, 32, 64, 128])
+    eight = np.full(n, format_number("int8"))
+    return ChipDesigns(
+        rng.choice(sizes, n),
+        rng.choice(sizes, n),
+        rng.integers(0, 3, n).astype(np.float64),
+        *2.0 ** rng.integers(13, 22, (3, n)),
+        np.ones(n),
+        np.ones(n),
+        np.full(n, 64.0),
+        rng.integers(0, len(DRAM_NAMES), n),
+        np.ones(n),
+        eight,
+        eight,
+    )
+
+
+def print_chips(n: int) -> None:
+    """Whole chips per second, in batches and alone."""
+    designs = random_chips(n, np.random.default_rng(0))
+    print(f"whole chips, {n:,} designs: thousand per second and core, milliseconds of one alone")
+    for name, stage in NETWORKS:
+        model = ChipModel(load_network(name, stage=stage))
+        many = seconds(lambda m=model: m.costs(designs), 3)
+        alone = seconds(lambda m=model: m.costs(designs.part(0, 1)))
+        label = f"{name} {stage or ''}"
+        print(f"  {label:24s} {1e-3 * n / many:10.1f} {1e3 * alone:10.2f}")
+
+
 def print_llm(n: int) -> None:
     """Stages of a language model per second."""
     size = Decoder("", 32, 4096, 14336, 32, 8, 128256)
@@ -168,6 +210,7 @@ def main() -> None:
     options = parser.parse_args()
     cost = print_kernels(options.designs)
     print_arrays(max(options.designs // 10, 1))
+    print_chips(options.designs)
     print_llm(options.designs)
     if options.reference:
         print_scalesim(options.reference / "accel" / "scalesim_v3_layers.csv", cost)

@@ -27,9 +27,9 @@ SYSTOLIC_TOTALS = (
     "sram_weight_reads",
     "sram_output_reads",
     "sram_output_writes",
-    "dram_input_words",
-    "dram_weight_words",
-    "dram_output_words",
+    "dram_input_bytes",
+    "dram_weight_bytes",
+    "dram_output_bytes",
 )
 
 
@@ -43,9 +43,8 @@ def systolic_totals(products: Products, designs: SystolicDesigns) -> dict[str, F
     Returns:
         `(d,)` per name of `SYSTOLIC_TOTALS`.
     """
-    table = np.stack(
-        [products.batch, products.m, products.n, products.k, products.count], axis=1
-    ).astype(np.float64)
+    names = ("batch", "m", "n", "k", "parameters", "count")
+    table = np.stack([getattr(products, name) for name in names], axis=1).astype(np.float64)
     columns = np.stack(
         [
             np.asarray(each, np.float64)
@@ -53,10 +52,14 @@ def systolic_totals(products: Products, designs: SystolicDesigns) -> dict[str, F
                 designs.rows,
                 designs.columns,
                 designs.dataflow,
-                designs.input_words / 2.0,
-                designs.weight_words / 2.0,
-                designs.output_words / 2.0,
-                1.0 / designs.dram_words_per_cycle,
+                designs.input_memory_bytes / 2.0,
+                designs.weight_memory_bytes / 2.0,
+                designs.output_memory_bytes / 2.0,
+                1.0 / designs.dram_bytes_per_cycle,
+                designs.input_bytes,
+                designs.weight_bytes,
+                designs.output_bytes,
+                designs.sum_bytes,
             )
         ]
     )
@@ -70,7 +73,7 @@ def _systolic(table: FloatArray, designs: FloatArray, out: FloatArray) -> None:
     for start in range(0, designs.shape[1], _BLOCK):
         stop = min(start + _BLOCK, designs.shape[1])
         for p in range(table.shape[0]):
-            batch, m, n, k, count = table[p]
+            batch, m, n, k, parameters, count = table[p]
             runs = batch * count
             mk, kn, mn = m * k, k * n, m * n
             for d in range(start, stop):
@@ -88,33 +91,36 @@ def _systolic(table: FloatArray, designs: FloatArray, out: FloatArray) -> None:
                 sram_w = kn * down if os else (kn * across if stays else kn)
                 sums = mn if os else mn * down
                 # The outside memory.
-                span = m if stays else n
-                broad = min(columns, span)
+                b_i, b_o, b_s = designs[7, d], designs[9, d], designs[10, d]
+                b_w = designs[8, d] if parameters > 0.0 else b_i
+                inputs, weights = mk * b_i, kn * b_w
+                broad = min(columns, m if stays else n)
                 deep = min(rows, k)
-                upper = min(rows, m)
                 left = min(columns, n)
-                a_i = 1.0 if upper * k <= room_i else across
-                a_w = 1.0 if kn <= room_w else down
-                b_i = 1.0 if mk <= room_i else across
-                b_w = 1.0 if k * left <= room_w else down
-                first = mk * a_i + kn * a_w <= mk * b_i + kn * b_w
-                stream = n if stays else m
-                room_s = room_w if stays else room_i
-                spilled = 2.0 * down - 1.0
-                i_s = 1.0 if stream * k <= room_s else across
-                i_o = 1.0 if stream * broad <= room_o else spilled
-                o_s = 1.0 if stream * deep <= room_s else across
-                o_o = 1.0 if mn <= room_o else spilled
-                better = stream * k * i_s + mn * i_o <= stream * k * o_s + mn * o_o
-                streams = i_s if better else o_s
-                times_i = (a_i if first else b_i) if os else (1.0 if stays else streams)
-                times_w = (a_w if first else b_w) if os else (streams if stays else 1.0)
-                times_o = 1.0 if os else (i_o if better else o_o)
-                dram_i, dram_w, dram_o = mk * times_i, kn * times_w, mn * times_o
+                a_i = 1.0 if min(rows, m) * k * b_i <= room_i else across
+                a_w = 1.0 if weights <= room_w else down
+                b_in = 1.0 if inputs <= room_i else across
+                b_we = 1.0 if k * left * b_w <= room_w else down
+                first = inputs * a_i + weights * a_w <= inputs * b_in + weights * b_we
+                streaming = n if stays else m
+                b_x = b_w if stays else b_i
+                room_x = room_w if stays else room_i
+                spilled = 2.0 * (down - 1.0) * m * n * b_s
+                stream = streaming * k * b_x
+                i_x = 1.0 if stream <= room_x else across
+                i_o = 0.0 if streaming * broad * b_s <= room_o else spilled
+                o_x = 1.0 if streaming * deep * b_x <= room_x else across
+                o_o = 0.0 if mn * b_s <= room_o else spilled
+                better = stream * i_x + i_o <= stream * o_x + o_o
+                streams = i_x if better else o_x
+                times_i = (a_i if first else b_in) if os else (1.0 if stays else streams)
+                times_w = (a_w if first else b_we) if os else (streams if stays else 1.0)
+                partial = 0.0 if os else (i_o if better else o_o)
+                dram_i, dram_w, dram_o = inputs * times_i, weights * times_w, mn * b_o + partial
                 # Waiting.
                 i_high = min(rows if os else (columns if stays else m), m)
                 w_wide = n if stays else left
-                edge = (k if os else deep) * (i_high + w_wide) + i_high * w_wide
+                edge = (k if os else deep) * (i_high * b_i + w_wide * b_w) + i_high * w_wide * b_o
                 moving = (batch * (dram_i + dram_w + dram_o) - edge) * designs[6, d]
                 run = batch * compute
                 wait = edge * designs[6, d] + max(moving - run, 0.0)

@@ -164,6 +164,11 @@ class Operator:
         return sum(map(prod, self.input_shapes))
 
     @property
+    def read_elements(self) -> int:
+        """Of them, those that it reads at all."""
+        return self.input_elements
+
+    @property
     def output_elements(self) -> int:
         """Elements of what it makes."""
         return prod(self.output_shape)
@@ -323,6 +328,14 @@ class Conv2d(Operator):
         return self.n, self.k, p, q
 
     @property
+    def read_elements(self) -> int:
+        """Inputs under a filter tap: fewer where strides skip some."""
+        _, _, p, q = self.output_shape
+        rows = _touched(p, self.r, self.stride[0], self.dilation[0], self.padding[0], self.h)
+        columns = _touched(q, self.s, self.stride[1], self.dilation[1], self.padding[2], self.w)
+        return self.n * self.c * rows * columns
+
+    @property
     def products(self) -> tuple[Product, ...]:
         """One product per group."""
         _, _, p, q = self.output_shape
@@ -357,6 +370,12 @@ class Conv2d(Operator):
         stride = f" stride {self.stride[0]}" if max(self.stride) > 1 else ""
         groups = f" groups {self.groups}" if self.groups > 1 else ""
         return f"{self.c}x{self.h}x{self.w} -> {self.k}, {self.r}x{self.s}{stride}{groups}"
+
+
+def _touched(outputs: int, taps: int, stride: int, dilation: int, padding: int, size: int) -> int:
+    """Rows of an input that lie under a tap of some output row."""
+    under = {i * stride + t * dilation - padding for i in range(outputs) for t in range(taps)}
+    return sum(0 <= row < size for row in under)
 
 
 @dataclass(frozen=True, kw_only=True)

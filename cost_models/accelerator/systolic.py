@@ -34,19 +34,27 @@ class SystolicDesigns:
         rows: Of the array.
         columns: Of the array.
         dataflow: Number of a name of `DATAFLOWS`.
-        input_words: Capacity for inputs of which half is in use while the other is filled.
-        weight_words: Likewise for weights.
-        output_words: Likewise for outputs and partial sums.
-        dram_words_per_cycle: Bandwidth.
+        input_memory_bytes: For inputs; half is in use while the other half is filled.
+        weight_memory_bytes: Likewise for weights.
+        output_memory_bytes: Likewise for outputs and partial sums.
+        dram_bytes_per_cycle: Bandwidth.
+        input_bytes: Per input.
+        weight_bytes: Per weight; a second operand that is activations has those of inputs.
+        output_bytes: Per output.
+        sum_bytes: Per partial sum.
     """
 
     rows: Array
     columns: Array
     dataflow: Array
-    input_words: Array
-    weight_words: Array
-    output_words: Array
-    dram_words_per_cycle: Array
+    input_memory_bytes: Array
+    weight_memory_bytes: Array
+    output_memory_bytes: Array
+    dram_bytes_per_cycle: Array
+    input_bytes: Array
+    weight_bytes: Array
+    output_bytes: Array
+    sum_bytes: Array
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Systolic:
         mapping_efficiency: Used elements of a fold, on average.
         sram_reads: `(d, p, 3)` words of inputs, weights, outputs (partial sums).
         sram_writes: `(d, p)` words of outputs.
-        dram_words: `(d, p, 3)` words of inputs, weights, outputs moved.
+        dram_bytes: `(d, p, 3)` of inputs, weights, outputs with partial sums moved.
         count: `(p,)` runs.
     """
 
@@ -70,7 +78,7 @@ class Systolic:
     mapping_efficiency: Array
     sram_reads: Array
     sram_writes: Array
-    dram_words: Array
+    dram_bytes: Array
     count: Array
 
 
@@ -145,57 +153,69 @@ def _evaluate(xp: Array, products: Products, designs: SystolicDesigns, compat: b
     )
 
 
+def _operand_bytes(xp: Array, products: Products, designs: SystolicDesigns) -> tuple[Array, Array]:
+    """Of both operands; the second is in the inputs' format where it is no parameters."""
+    inputs = designs.input_bytes[:, None]
+    return inputs, xp.where(products.parameters > 0, designs.weight_bytes[:, None], inputs)
+
+
 def _dram(
     xp: Array, products: Products, designs: SystolicDesigns, down: Array, across: Array
 ) -> tuple[Array, Array, Array]:
-    """Words of inputs, weights and outputs moved, in the better order of folds.
+    """Bytes of inputs, weights and outputs moved, in the better order of folds.
 
     Within a fold every operand passes once. Between folds an operand is read again unless all of it
     that is used until its next use fits in half of its memory. Partial sums of `ws` and `is` that
-    do not fit are written and read again for every fold along K.
+    do not fit are written and read again for every fold along K but the last.
     """
     rows, columns = designs.rows[:, None], designs.columns[:, None]
     outputs_stay = designs.dataflow[:, None] == 0
     inputs_stay = designs.dataflow[:, None] == 2
     m, n, k = products.m, products.n, products.k
+    b_i, b_w = _operand_bytes(xp, products, designs)
+    b_o, b_s = designs.output_bytes[:, None], designs.sum_bytes[:, None]
     room_i, room_w, room_o = (
-        words[:, None] / 2.0
-        for words in (designs.input_words, designs.weight_words, designs.output_words)
+        size[:, None] / 2.0
+        for size in (
+            designs.input_memory_bytes,
+            designs.weight_memory_bytes,
+            designs.output_memory_bytes,
+        )
     )
+    inputs, weights, outputs = m * k * b_i, k * n * b_w, m * n * b_o
 
     def times(holds: Array, room: Array, again: Array) -> Array:
         return xp.where(holds <= room, 1.0, again)
 
     # Outputs stay: a strip of inputs per fold down, a strip of weights per fold across.
     high, wide = xp.minimum(rows, m), xp.minimum(columns, n)
-    first_i = times(high * k, room_i, across)
-    first_w = times(k * n, room_w, down)
-    second_i = times(m * k, room_i, across)
-    second_w = times(k * wide, room_w, down)
-    first = m * k * first_i + k * n * first_w
-    second = m * k * second_i + k * n * second_w
+    first_i = times(high * k * b_i, room_i, across)
+    first_w = times(weights, room_w, down)
+    second_i = times(inputs, room_i, across)
+    second_w = times(k * wide * b_w, room_w, down)
+    better = inputs * first_i + weights * first_w <= inputs * second_i + weights * second_w
+    os_i = xp.where(better, first_i, second_i)
+    os_w = xp.where(better, first_w, second_w)
     # An operand stays: it moves once. The other streams past; sums of a fold are steps x columns.
-    stream = xp.where(inputs_stay, n, m)
-    room_s = xp.where(inputs_stay, room_w, room_i)
-    span = xp.where(inputs_stay, m, n)
-    deep, broad = xp.minimum(rows, k), xp.minimum(columns, span)
-    spilled = 2.0 * down - 1.0
-    k_inside_s = times(stream * k, room_s, across)
-    k_inside_o = times(stream * broad, room_o, spilled)
-    k_outside_s = times(stream * deep, room_s, across)
-    k_outside_o = times(m * n, room_o, spilled)
-    inside = stream * k * k_inside_s + m * n * k_inside_o
-    outside = stream * k * k_outside_s + m * n * k_outside_o
-    better = inside <= outside
-    streams = xp.where(better, k_inside_s, k_outside_s)
-    sums = xp.where(better, k_inside_o, k_outside_o)
-    os_i = xp.where(first <= second, first_i, second_i)
-    os_w = xp.where(first <= second, first_w, second_w)
+    steps = xp.where(inputs_stay, n, m)
+    b_x = xp.where(inputs_stay, b_w, b_i)
+    room_x = xp.where(inputs_stay, room_w, room_i)
+    deep = xp.minimum(rows, k)
+    broad = xp.minimum(columns, xp.where(inputs_stay, m, n))
+    spilled = 2.0 * (down - 1.0) * m * n * b_s
+    inside_x = times(steps * k * b_x, room_x, across)
+    inside_o = xp.where(steps * broad * b_s <= room_o, 0.0, spilled)
+    outside_x = times(steps * deep * b_x, room_x, across)
+    outside_o = xp.where(m * n * b_s <= room_o, 0.0, spilled)
+    stream = steps * k * b_x
+    better = stream * inside_x + inside_o <= stream * outside_x + outside_o
+    streams = xp.where(better, inside_x, outside_x)
+    sums = xp.where(better, inside_o, outside_o)
     times_i = xp.where(outputs_stay, os_i, xp.where(inputs_stay, 1.0, streams))
     times_w = xp.where(outputs_stay, os_w, xp.where(inputs_stay, streams, 1.0))
-    times_o = xp.where(outputs_stay, 1.0, sums)
     batch = products.batch
-    return batch * m * k * times_i, batch * k * n * times_w, batch * m * n * times_o
+    moved_outputs = outputs + xp.where(outputs_stay, 0.0, sums)
+    return batch * inputs * times_i, batch * weights * times_w, batch * moved_outputs
 
 
 def _stalls(
@@ -217,8 +237,10 @@ def _stalls(
     i_high = xp.where(outputs_stay, xp.minimum(rows, m), xp.where(inputs_stay, columns, m))
     w_wide = xp.where(inputs_stay, n, xp.minimum(columns, n))
     deep = xp.where(outputs_stay, k, xp.minimum(rows, k))
-    first = deep * (xp.minimum(i_high, m) + w_wide)
-    last = xp.minimum(i_high, m) * w_wide
-    speed = designs.dram_words_per_cycle[:, None]
+    i_high = xp.minimum(i_high, m)
+    b_i, b_w = _operand_bytes(xp, products, designs)
+    first = deep * (i_high * b_i + w_wide * b_w)
+    last = i_high * w_wide * designs.output_bytes[:, None]
+    speed = designs.dram_bytes_per_cycle[:, None]
     moving = (dram[0] + dram[1] + dram[2] - first - last) / speed
     return (first + last) / speed + xp.maximum(moving - run, 0.0 * moving)

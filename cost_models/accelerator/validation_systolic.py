@@ -66,12 +66,18 @@ def _run(rows: list[dict[str, str]], mode: str) -> tuple[Systolic, FloatArray, F
     m, n, k = _shapes(rows)
     one = np.ones(len(rows))
     high, wide = _column(rows, "array_h"), _column(rows, "array_w")
-    words_i, words_w, words_o = (
-        _column(rows, name) * 1024 / _column(rows, "word_bytes") for name in _WORDS
-    )
+    sizes_i, sizes_w, sizes_o = (_column(rows, name) * 1024 for name in _WORDS)
+    word = _column(rows, "word_bytes")
     numbers = np.array([dataflow_number(row["dataflow"]) for row in rows], np.float64)
-    designs = SystolicDesigns(high, wide, numbers, words_i, words_w, words_o, 1e9 * one)
-    return systolic(Products(("row",) * len(rows), one, m, n, k, one), designs, mode), high, wide
+    fast = 1e9 * one
+    designs = SystolicDesigns(
+        high, wide, numbers, sizes_i, sizes_w, sizes_o, fast, word, word, word, word
+    )
+    return (
+        systolic(Products(("row",) * len(rows), one, m, n, k, one, one), designs, mode),
+        high,
+        wide,
+    )
 
 
 def _exact(dataflow: str, rows: list[dict[str, str]]) -> Iterator[Check]:
@@ -111,5 +117,5 @@ def _ideal(dataflow: str, rows: list[dict[str, str]]) -> Iterator[Check]:
     counts = np.diagonal(found.sram_writes)
     yield compare(name, dataflow, _COUNTS[2], counts, _column(rows, _COUNTS[2]))
     for i, column in enumerate(_DRAM):
-        ours = np.diagonal(found.dram_words[..., i])
+        ours = np.diagonal(found.dram_bytes[..., i]) / _column(rows, "word_bytes")
         yield compare(name, dataflow, column, ours, _column(rows, column))

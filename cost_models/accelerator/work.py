@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from archgym.cost_models.accelerator.network import Network
+from archgym.cost_models.accelerator.operators import Operator
 
 # An array of any library of the array API standard.
 Array = Any
@@ -49,6 +50,7 @@ class Products:
         m: Rows: images times output points, tokens.
         n: Columns: output channels.
         k: Depth: input channels times filter taps.
+        parameters: 1 where the second operand is parameters, 0 where it is activations.
         count: Runs.
     """
 
@@ -57,6 +59,7 @@ class Products:
     m: Array
     n: Array
     k: Array
+    parameters: Array
     count: Array
 
 
@@ -65,30 +68,39 @@ def work_of(network: Network, *, fused: bool = True) -> Work:
 
     Args:
         network: Of which.
-        fused: Whether operators without dense products read and write nothing but their parameters
-            and caches, as they run on the results of the operator before them.
+        fused: Whether operators without dense products run on the results of the operator before
+            them, while it makes them. They then are part of its entry, with their operations,
+            parameters and caches alone; what runs before the first product is an entry.
     """
-    rows = []
+    names: list[str] = []
+    rows: list[list[float]] = []
     for each in network:
-        alone = each.products or not fused
-        inputs = each.input_elements if alone else 0
-        (r, s), (t, u) = (1, 1), (1, 1)
-        if len(each.products) == 1:
-            product = each.products[0]
-            (r, s), (t, u) = (product.r, product.s), product.stride
-        rows.append(
-            (
-                each.macs,
-                each.operations,
-                each.weight_elements,
-                inputs + each.cache_elements,
-                each.output_elements if alone else 0,
-                max(1.0, r / t) * max(1.0, s / u),
-                each.count,
-            )
-        )
-    columns = np.array(rows, np.float64).T
-    return Work(tuple(each.name for each in network), *columns)
+        if fused and rows and not each.products:
+            share = each.count / rows[-1][-1]
+            rows[-1][1] += share * each.operations
+            rows[-1][2] += share * each.weight_elements
+            rows[-1][3] += share * each.cache_elements
+        else:
+            names.append(each.name)
+            rows.append(_row(each, bool(each.products) or not fused))
+    return Work(tuple(names), *np.array(rows, np.float64).T)
+
+
+def _row(operator: Operator, alone: bool) -> list[float]:
+    """Figures of `Work` from `macs` on; activations only of an operator that stands alone."""
+    (r, s), (t, u) = (1, 1), (1, 1)
+    if len(operator.products) == 1:
+        product = operator.products[0]
+        (r, s), (t, u) = (product.r, product.s), product.stride
+    return [
+        operator.macs,
+        operator.operations,
+        operator.weight_elements,
+        (operator.read_elements if alone else 0) + operator.cache_elements,
+        operator.output_elements if alone else 0,
+        max(1.0, r / t) * max(1.0, s / u),
+        operator.count,
+    ]
 
 
 def products_of(network: Network) -> Products:
@@ -100,7 +112,7 @@ def products_of(network: Network) -> Products:
     found = network.products
     if not found:
         raise ValueError(f"network {network.name!r}: has no dense products")
-    columns = np.array([(*p.gemm, each.count) for each, p in found], np.float64).T
+    columns = np.array([(*p.gemm, p.weights, each.count) for each, p in found], np.float64).T
     return Products(tuple(each.name for each, _ in found), *columns)
 
 

@@ -56,6 +56,14 @@ def test_convolution_sizes():
     assert depthwise.parameters == 32 * 10
 
 
+def test_strides_skip_inputs():
+    conv = Conv2d(name="c", c=4, h=9, w=8, k=4, r=1, s=2, stride=(2, 3), padding=(0, 0, 1, 0))
+    # Rows 0, 2 ... 8, and columns -1 and 0, 2 and 3, 5 and 6, of which -1 is padding.
+    assert conv.read_elements == 4 * 5 * 5
+    whole = Conv2d(name="c", c=4, h=9, w=8, k=4, r=3, s=3, padding=(1,) * 4)
+    assert whole.read_elements == whole.input_elements
+
+
 def test_transposed_convolution_is_a_product_of_inputs_and_taps():
     up = ConvTranspose2d(name="u", c=8, h=5, w=6, k=4, r=2, s=2, stride=(2, 2), bias=True)
     assert up.output_shape == (1, 4, 10, 12)

@@ -16,8 +16,7 @@ from archgym.cost_models.accelerator.roofline import (
     level_traffic,
     roofline,
 )
-from archgym.cost_models.accelerator.systolic import SystolicDesigns, systolic
-from archgym.cost_models.accelerator.work import products_of, work_of
+from archgym.cost_models.accelerator.work import work_of
 
 
 def gemm_network(m, n, k, count=1):
@@ -76,12 +75,22 @@ def test_by_hand():
 def test_fused_operators_move_parameters_only():
     network = load_network("resnet18")
     fused, apart = work_of(network), work_of(network, fused=False)
-    quiet = fused.macs == 0
-    assert not fused.inputs[quiet].any()
-    assert np.array_equal(fused.weights, apart.weights)
-    assert (apart.inputs[quiet] > 0).all()
+    assert len(fused.names) == 21 < len(apart.names) == len(network)
+    for field in ("macs", "operations", "weights"):
+        sums = [(getattr(work, field) * work.count).sum() for work in (fused, apart)]
+        assert sums[0] == pytest.approx(sums[1])
+    assert (fused.inputs * fused.count).sum() < (apart.inputs * apart.count).sum() / 2
     slow, fast = (roofline(work, machine()).latency_s[0] for work in (apart, fused))
     assert slow > fast
+
+
+def test_fused_operators_of_other_counts():
+    network = load_network("gpt2", stage="decode")
+    fused = work_of(network)
+    assert fused.names[0] == "embedding"
+    assert (fused.operations * fused.count).sum() == pytest.approx(network.operations)
+    weights = sum(each.count * each.weight_elements for each in network)
+    assert (fused.weights * fused.count).sum() == pytest.approx(weights)
 
 
 def test_decode_is_bound_by_memory_and_prefill_by_arithmetic():
@@ -99,27 +108,6 @@ def test_decode_is_bound_by_memory_and_prefill_by_arithmetic():
             assert found.latency_s[0] == pytest.approx((6.607e9 * 2 + 0.537e9) / 2e12, rel=0.01)
     assert bounds["prefill"]["layer.gate_up"] == 0
     assert bounds["decode"]["layer.gate_up"] == 2
-
-
-def test_no_systolic_array_beats_the_roofline():
-    network = load_network("resnet50")
-    rng = np.random.default_rng(1)
-    n = 200
-    rows, columns = rng.choice([8.0, 16, 64], (2, n))
-    words = 2.0 ** rng.integers(12, 20, (3, n))
-    speed = rng.choice([1.0, 8.0, 64.0], n)
-    arrays = SystolicDesigns(rows, columns, rng.integers(0, 3, n).astype(float), *words, speed)
-    products = products_of(network)
-    cycles = (systolic(products, arrays).cycles * products.count).sum(1)
-    one = np.ones(n)
-    bound = Machine(
-        rows * columns, 1e12 * one, one, one, one, one, one, words.sum(0)[:, None],
-        speed[:, None], np.ones((n, 1)), one,
-    )  # fmt: skip
-    work = work_of(network)
-    # A systolic array reads unrolled patches, so that a sliding window reuses nothing.
-    work = dataclasses.replace(work, operations=0 * work.macs, window=work.window**0)
-    assert np.all(cycles * (1 + 1e-9) >= roofline(work, bound).latency_s)
 
 
 @given(st.integers(0, 10_000))

@@ -20,11 +20,11 @@ from archgym.cost_models.accelerator.work import Products, moved, products_of
 
 
 def one_product(m, n, k, batch=1, count=1):
-    return Products(("p",), *(np.array([float(x)]) for x in (batch, m, n, k, count)))
+    return Products(("p",), *(np.array([float(x)]) for x in (batch, m, n, k, 1, count)))
 
 
-def one_design(rows, columns, dataflow, words=(2**16,) * 3, speed=16.0):
-    numbers = (rows, columns, dataflow_number(dataflow), *words, speed)
+def one_design(rows, columns, dataflow, sizes=(2**16,) * 3, speed=16.0, widths=(1,) * 4):
+    numbers = (rows, columns, dataflow_number(dataflow), *sizes, speed, *widths)
     return SystolicDesigns(*(np.array([float(x)]) for x in numbers))
 
 
@@ -38,6 +38,7 @@ def random_designs(n, seed=0):
         rng.integers(0, 3, n).astype(float),
         *words,
         rng.choice([1.0, 4.0, 16.0, 64.0], n),
+        *rng.choice([0.5, 1.0, 2.0, 4.0], (4, n)),
     )
 
 
@@ -90,31 +91,38 @@ def test_ideal_counts_are_the_sums_over_folds(rows, columns, dataflow, m, n, k):
 @given(
     st.sampled_from(DATAFLOWS), st.integers(1, 300), st.integers(1, 300), st.integers(1, 300),
     st.tuples(*(st.integers(4, 18),) * 3), st.integers(0, 2),
+    st.tuples(*(st.sampled_from([0.5, 1.0, 2.0, 4.0]),) * 4),
 )  # fmt: skip
-def test_a_bigger_memory_never_moves_more(dataflow, m, n, k, powers, which):
+def test_a_bigger_memory_never_moves_more(dataflow, m, n, k, powers, which, widths):
     small = [2.0**power for power in powers]
     large = list(small)
     large[which] *= 2
     before, after = (
-        systolic(one_product(m, n, k), one_design(8, 16, dataflow, words)).dram_words[0, 0]
-        for words in (small, large)
+        systolic(
+            one_product(m, n, k), one_design(8, 16, dataflow, sizes, widths=widths)
+        ).dram_bytes[0, 0]
+        for sizes in (small, large)
     )
     assert after.sum() <= before.sum()
-    assert np.all(before >= [m * k, k * n, m * n])
-    assert after.sum() >= m * k + k * n + m * n
+    assert np.all(after >= np.array([m * k, k * n, m * n]) * widths[:3])
 
 
 def test_traffic_by_hand():
     # Weights stay, 4 folds down and 2 across; nothing fits: inputs again for every fold across,
     # sums out and in again for every fold down.
     found = systolic(one_product(100, 32, 64), one_design(16, 16, "ws", (2, 2, 2)))
-    assert found.dram_words[0, 0].tolist() == [2 * 6400, 2048, (2 * 4 - 1) * 3200]
+    assert found.dram_bytes[0, 0].tolist() == [2 * 6400, 2048, (2 * 4 - 1) * 3200]
     # Half of the memory holds the sums of a fold across, so they leave once.
     found = systolic(one_product(100, 32, 64), one_design(16, 16, "ws", (2, 2, 3200)))
-    assert found.dram_words[0, 0].tolist() == [2 * 6400, 2048, 3200]
+    assert found.dram_bytes[0, 0].tolist() == [2 * 6400, 2048, 3200]
     # Outputs stay, 7 folds down and 2 across; a strip of inputs fits, the weights do not.
     found = systolic(one_product(100, 32, 64), one_design(16, 16, "os", (2048, 2048, 2)))
-    assert found.dram_words[0, 0].tolist() == [2 * 6400, 2048, 3200]
+    assert found.dram_bytes[0, 0].tolist() == [2 * 6400, 2048, 3200]
+    # Inputs of 1, weights of 2, outputs of 1 and sums of 4 bytes.
+    found = systolic(
+        one_product(100, 32, 64), one_design(16, 16, "ws", (2, 2, 2), 16, (1, 2, 1, 4))
+    )
+    assert found.dram_bytes[0, 0].tolist() == [2 * 6400, 4096, 3200 + 2 * 3 * 4 * 3200]
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
@@ -122,8 +130,8 @@ def test_waiting(dataflow):
     cycles = []
     for speed in (0.5, 2, 8, 32, 1e9):
         found = systolic(one_product(200, 300, 400), one_design(16, 16, dataflow, speed=speed))
-        moved_words = found.dram_words[0, 0].sum()
-        assert found.cycles[0, 0] >= max(found.compute_cycles[0, 0], moved_words / speed)
+        moved_bytes = found.dram_bytes[0, 0].sum()
+        assert found.cycles[0, 0] >= max(found.compute_cycles[0, 0], moved_bytes / speed)
         cycles.append(found.cycles[0, 0])
     assert cycles == sorted(cycles, reverse=True)
     assert cycles[-1] == pytest.approx(found.compute_cycles[0, 0])
@@ -136,7 +144,7 @@ def test_totals_of_the_kernel_are_the_sums():
     totals = systolic_totals(products, designs)
     parts = (
         found.compute_cycles, found.cycles, *np.moveaxis(found.sram_reads, -1, 0),
-        found.sram_writes, *np.moveaxis(found.dram_words, -1, 0),
+        found.sram_writes, *np.moveaxis(found.dram_bytes, -1, 0),
     )  # fmt: skip
     for name, part in zip(SYSTOLIC_TOTALS, parts, strict=True):
         np.testing.assert_allclose(totals[name], (part * products.count).sum(1), rtol=1e-12)
@@ -162,7 +170,7 @@ def test_other_libraries_give_the_same(mode):
     there = SystolicDesigns(*(torch.asarray(getattr(designs, f)) for f in designs.__annotations__))
     found, expected = systolic(products, there, mode), systolic(products, designs, mode)
     assert isinstance(found.cycles, torch.Tensor)
-    for name in ("cycles", "utilisation", "sram_reads", "sram_writes", "dram_words"):
+    for name in ("cycles", "utilisation", "sram_reads", "sram_writes", "dram_bytes"):
         np.testing.assert_allclose(
             getattr(found, name).numpy(), getattr(expected, name), rtol=1e-12
         )
