@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archgym.console import number, print_table, score
 
 if TYPE_CHECKING:
+    from archgym.metric import Objective
     from archgym.optimum import Optimum
     from archgym.results import AgentSummary, ExperimentResults, TaskResults
     from archgym.task import Task
@@ -94,8 +95,15 @@ def print_listing(entries: Sequence[Mapping[str, Any]]) -> None:
 
 
 def description(task: Task) -> dict[str, Any]:
-    """Returns everything about a task's environment as JSON-ready data."""
+    """Returns everything about a task's environment as JSON-ready data.
+
+    Of each objective also the optimum, None where it is not known; in the default design None
+    stands for a parameter that has no effect in it.
+    """
+    from archgym.optimum import active_values
+
     environment = task.environment
+    active = active_values(task.space, task.default)
     return {
         "env": environment.id,
         "summary": environment.summary,
@@ -113,13 +121,21 @@ def description(task: Task) -> dict[str, Any]:
         "fidelities": [vars(fidelity) for fidelity in task.fidelities],
         "space": task.space.describe(),
         "metrics": [metric.describe() for metric in task.metrics],
-        "objectives": [objective.describe() for objective in environment.objectives],
+        "objectives": [_with_optimum(task, each) for each in environment.objectives],
         "workloads": dict(environment.workloads()),
         "default": {
-            "design": task.space.decode(task.default),
+            "design": {name: active.get(name) for name in task.space.names},
             "metrics": task.reference,
         },
     }
+
+
+def _with_optimum(task: Task, objective: Objective) -> dict[str, Any]:
+    """Returns an objective as data, with the best that is known of the task under it."""
+    from archgym.optimum import known_optimum
+
+    found = known_optimum(task.environment, task.options, objective, task.reference)
+    return {**objective.describe(), "optimum": None if found is None else found.describe()}
 
 
 def _condition(when: Mapping[str, Sequence[object]]) -> str:
@@ -149,7 +165,7 @@ def print_description(told: Mapping[str, Any]) -> None:
                 each["name"],
                 " ".join(map(str, each["values"])),
                 each["unit"],
-                default[each["name"]],
+                "no effect" if default[each["name"]] is None else default[each["name"]],
                 each["subsystem"],
                 _condition(each["when"]),
                 each["doc"],
@@ -177,11 +193,7 @@ def print_description(told: Mapping[str, Any]) -> None:
         right=["default design"],
     )
     print()
-    print_table(
-        ["objective", "what counts", "meaning"],
-        [[each["name"], _objective(each), each["doc"]] for each in told["objectives"]],
-        title="Objectives (the first is the default)",
-    )
+    _print_objectives(told["objectives"])
     print()
     print_table(
         ["option", "default", "choices", "meaning"],
@@ -208,6 +220,27 @@ def print_description(told: Mapping[str, Any]) -> None:
     )
     print()
     print_table(["workload", "meaning"], list(told["workloads"].items()), title="Workloads")
+
+
+def _print_objectives(objectives: Sequence[Mapping[str, Any]]) -> None:
+    """Prints objectives, and, where it is known of any, the best score and what none exceeds."""
+    from archgym.optimum import KINDS
+
+    known = any(each["optimum"] for each in objectives)
+    rows = []
+    for each in objectives:
+        found = each["optimum"] or {"score": None, "bound": None, "kind": None}
+        best = [score(found["score"]), KINDS.get(found["kind"], "-"), score(found["bound"])]
+        rows.append([each["name"], _objective(each), *(best if known else []), each["doc"]])
+    columns = ["best score", "how it is known", "bound"] if known else []
+    print_table(
+        ["objective", "what counts", *columns, "meaning"],
+        rows,
+        title="Objectives (the first is the default)",
+        right=columns[::2],
+    )
+    if known:
+        print("best score: 0 is the default design; no design exceeds the bound.")
 
 
 def result_headers(task: TaskResults) -> list[str]:

@@ -6,6 +6,7 @@ Without reference traces the shipped and generated workloads are measured.
 """
 
 import argparse
+import ctypes
 import time
 from pathlib import Path
 
@@ -28,6 +29,9 @@ GRID = {
     "RefreshMaxPulledin": (1, 2, 4, 8),
     "MaxActiveTransactions": (1, 2, 4, 8, 16, 32, 64, 128),
 }
+
+
+PROCESS = Path("/proc/self")
 
 
 def random_designs(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -89,6 +93,21 @@ def print_designs(traces: list[Trace], device: DramDevice, n: int) -> None:
     print(f"  {'mean':24s} {np.mean(costs):6.2f}")
 
 
+def memory_kilobytes(field: str) -> int:
+    """A figure of this process: VmRSS, what it has in memory, or VmHWM, the most it has had."""
+    lines = (PROCESS / "status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+def design_kilobytes(simulator: DramSimulator, design: np.ndarray) -> int:
+    """Memory that a run of one design takes for as long as it lasts; on Linux with glibc."""
+    ctypes.CDLL(None).malloc_trim(0)
+    (PROCESS / "clear_refs").write_text("5")  # VmHWM counts from here
+    before = memory_kilobytes("VmRSS")
+    simulator.run(design)
+    return memory_kilobytes("VmHWM") - before
+
+
 def print_long(device: DramDevice, controller: str) -> None:
     """Evaluations per second of a trace of a million requests at two thirds of the peak load."""
     rng = np.random.default_rng(0)
@@ -101,6 +120,9 @@ def print_long(device: DramDevice, controller: str) -> None:
     simulator = DramSimulator(device, trace, controller=controller, threads=1)
     best = seconds(simulator, policy_row(controller)[np.newaxis], 3)
     print(f"  {'a million requests':24s} {1e-6 * n / best:6.2f}, so often a second")
+    if PROCESS.exists():
+        kilobytes = design_kilobytes(simulator, policy_row(controller)[np.newaxis])
+        print(f"  {'a design in flight':24s} {kilobytes:6d} kB beside the trace")
 
 
 def print_scaling(trace: Trace, device: DramDevice, n: int) -> None:

@@ -24,6 +24,7 @@ from archgym.envs._dram_modern import ModernController
 from archgym.envs._dram_modern_space import modern_space, refreshes, reshaped
 from archgym.envs.dram_controller import BEST_KNOWN
 from archgym.experiment import load_experiment
+from archgym.tables import description, print_description
 from archgym.testing.environments import check_fidelities
 
 ID = "DramController-v0"
@@ -304,6 +305,23 @@ def test_the_long_search_covers_every_shipped_task() -> None:
         for workload, objective in itertools.product(environment.workloads(), scalar)
         if objective not in QOS or workload.startswith("mix-")
     }
+
+
+def test_describe_tells_the_best_known_score_and_its_bound(
+    task: archgym.Task, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = description(task)
+    best = told["objectives"][0]["optimum"]
+    assert best["kind"] == "best-known"
+    assert 0 < best["score"] < best["bound"]
+    assert told["objectives"][6]["optimum"] is None  # a Pareto front
+    assert told["default"]["design"]["MaxActiveTransactions"] is None
+    print_description(told)
+    lines = capsys.readouterr().out.splitlines()
+    inert = next(line for line in lines if line.startswith("MaxActiveTransactions"))
+    assert "no effect" in inert
+    first = next(line for line in lines if line.startswith("low-latency "))
+    assert f"{best['score']:.3f}  best known, not proven  {best['bound']:.3f}" in first
 
 
 def test_a_pointer_chase_takes_one_channel() -> None:
