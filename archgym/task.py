@@ -180,7 +180,8 @@ class Task:
         Its scores are relative to the default design at that fidelity.
 
         Raises:
-            ValueError: for a fidelity that the task does not have.
+            ValueError: for a fidelity that the task does not have, or that cannot be built, such as
+                that of a trace which begins without reads.
         """
         name = self.fidelity(fidelity).name
         if name not in self._at:
@@ -191,8 +192,11 @@ class Task:
         if name == self.fidelities[-1].name:
             return self
         options = self.environment.resolve({**self.options, "fidelity": name})
-        model = self.environment.build(**options)
-        there = Task(self.environment, options, self.objective, model)
+        try:
+            model = self.environment.build(**options)
+            there = Task(self.environment, options, self.objective, model)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: fidelity {name!r} cannot be built: {error}") from None
         if (there.space.fingerprint, there.metrics) != (self.space.fingerprint, self.metrics):
             raise ValueError(f"{self.name}: fidelity {name!r} has another space or other metrics")
         return there

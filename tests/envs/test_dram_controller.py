@@ -371,3 +371,11 @@ def test_a_search_pays_for_short_in_fractions(task: archgym.Task) -> None:
     assert result.spent[-1] == pytest.approx(len(result.evaluation) + 0.2 * len(result.screened))
     # A metric of the space has the name that a column of ours might have had.
     assert {"fidelity", "fidelity_cost", "cost"} <= set(result.screened.columns)
+
+
+def test_a_fidelity_that_cannot_be_built_is_named(tmp_path: Path) -> None:
+    requests = [f"{10 * i},{'W' if i < 40 else 'R'},{64 * i}\n" for i in range(200)]
+    (tmp_path / "late.csv").write_text("cycle,rw,addr\n" + "".join(requests))
+    late = archgym.make_task(ID, workload=f"file:{tmp_path / 'late.csv'}", space="archgym2023")
+    with pytest.raises(ValueError, match=r"fidelity 'short' cannot be built: .* 'read_latency_ns'"):
+        late.at("short")
