@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from archgym.cost_models.accelerator.network import Network
-from archgym.cost_models.accelerator.onnx_graph import SHAPE_ONLY, Graph
+from archgym.cost_models.accelerator.onnx_folding import folded
+from archgym.cost_models.accelerator.onnx_graph import Graph
 from archgym.cost_models.accelerator.onnx_operators import convert_node, supported
 from archgym.cost_models.accelerator.operators import Operator
 
@@ -43,7 +44,6 @@ def load_onnx(path: Path | str, shapes: Mapping[str, Sequence[int]] | None = Non
 
 def convert_model(model: Any, name: str, shapes: Mapping[str, Sequence[int]]) -> Network:
     """Turn an ONNX model into a network; arguments and errors as of `load_onnx`."""
-    infer = importlib.import_module("onnx.shape_inference").infer_shapes
     model = _with_shapes(model, name, shapes)
     graph = Graph(model, name)
     _refuse_unknown(graph)
@@ -53,18 +53,14 @@ def convert_model(model: Any, name: str, shapes: Mapping[str, Sequence[int]]) ->
         if each.name not in graph.weights
     }
     try:
-        model = infer(model, check_type=True, strict_mode=True, data_prop=True)
+        model, known = folded(model)
     except Exception as error:  # the checker's own class
         raise ValueError(f"{name}: shapes disagree ({' '.join(str(error).split())})") from None
-    graph = Graph(model, name)
+    graph = Graph(model, name, known)
     operators: list[Operator] = []
     edges: dict[str, tuple[str, ...]] = {}
-    for node in graph.graph.node:
+    for node, running in graph.running():
         read = tuple(tensor for tensor in node.input if tensor)
-        running = tuple(tensor for tensor in read if tensor not in graph.constant)
-        if node.op_type in SHAPE_ONLY or not running:
-            graph.store(node)
-            continue
         for operator in convert_node(graph, node, read, running):
             operators.append(operator)
             edges[operator.name] = running
@@ -100,7 +96,7 @@ def _with_shapes(model: Any, name: str, shapes: Mapping[str, Sequence[int]]) -> 
 
 
 def _refuse_unknown(graph: Graph) -> None:
-    unknown = sorted({node.op_type for node in graph.graph.node} - set(supported()))
+    unknown = sorted({node.op_type for node, _ in graph.running()} - set(supported()))
     if unknown:
         raise ValueError(
             f"{graph.source}: operators {', '.join(unknown)} are not supported; supported are "

@@ -98,6 +98,31 @@ def test_attention_with_shape_arithmetic():
         convert_model(made, "net", {})
 
 
+def test_values_that_follow_from_shapes_are_worked_out():
+    nodes = [
+        helper.make_node("Shape", ["x"], ["size"]),
+        helper.make_node("Gather", ["size", "one"], ["width"], axis=0),
+        helper.make_node("Mod", ["width", "seven"], ["rest"]),
+        helper.make_node("Div", ["width", "four"], ["quarter"]),
+        helper.make_node("Concat", ["rest", "quarter", "minus"], ["to"], axis=0),
+        helper.make_node("Identity", ["stored"], ["scales"]),
+        helper.make_node("LayerNormalization", ["x", "scales"], ["n"]),
+        helper.make_node("Reshape", ["n", "to"], ["y"]),
+        helper.make_node("MatMul", ["y", "w"], ["z"]),
+    ]
+    stored = [
+        values("one", 1), values("seven", 7), values("four", 4), values("minus", -1),
+        weights("stored", 16), weights("w", 6, 5),
+    ]  # fmt: skip
+    made = model(nodes, {"x": [3, 16]}, {"z": ["a", "b", "c"]}, stored)
+    # 16 mod 7 = 2, and 16 / 4 = 4, so that 48 numbers are 2 x 4 x 6.
+    network = convert_model(made, "net", {})
+    assert [each.kind for each in network] == ["normalisation", "layout", "gemm"]
+    assert network.operators[1].gives == (2, 4, 6)
+    assert network.macs == 8 * 6 * 5
+    assert network.parameters == 16 + 30
+
+
 @pytest.mark.parametrize(
     ("change", "shapes", "message"),
     [
