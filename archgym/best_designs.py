@@ -117,15 +117,17 @@ def describe(
 
 def importance(runs: Sequence[RunSummary]) -> list[float | None]:
     """Returns the share of the score's variance that each parameter explains alone."""
+    rows = np.concatenate([run.rows for run in runs])
+    scores = np.concatenate([run.scores for run in runs])
+    squared = scores**2
     shares = []
     for j, parameter in enumerate(runs[0].manifest["parameters"]):
         size = len(parameter["values"])
-        count, total, squares = (np.zeros(size) for _ in range(3))
-        for run in runs:
-            values = run.rows[:, j]
-            count += np.bincount(values, minlength=size)
-            total += np.bincount(values, run.scores, size)
-            squares += np.bincount(values, run.scores**2, size)
+        values = rows[:, j].astype(np.intp)
+        count, total, squares = (
+            np.bincount(values, weights, size).astype(np.float64)
+            for weights in (None, scores, squared)
+        )
         share = parameter_importance(count, total, squares)
         shares.append(None if share is None else round(share, 4))
     return shares

@@ -6,6 +6,7 @@ model or version of archgym, and the leaderboard says so. Memory holds the runs 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archgym import yamlfile
+from archgym.bulk import load_runs
 from archgym.leaderboard_notes import Facts, fairness, methods
 from archgym.plan import RunSpec
 from archgym.ranking import THRESHOLDS, rankings
@@ -47,7 +49,7 @@ class Source:
         """Whether its agent was told of known designs first."""
         return self.spec.warm_start is not None
 
-    @property
+    @functools.cached_property
     def settings(self) -> str:
         """Text that is equal for runs of the same agent with the same settings."""
         spec = self.spec
@@ -271,9 +273,10 @@ def _boards(
     """Reads the runs of one task and summarises them, apart where they cannot be compared."""
     parts: dict[str, list[RunSummary]] = {}
     identities: dict[str, dict[str, str]] = {}
-    for source in sources:
-        summary = summarise_run(source.root, source.spec, agents[source.settings].label)
-        if summary is not None:
+    read = load_runs([(source.root, source.spec) for source in sources])
+    for source, files in zip(sources, read, strict=True):
+        if files is not None:
+            summary = summarise_run(source.spec, agents[source.settings].label, files)
             identity = _identity(summary.manifest)
             key = json.dumps(identity)
             identities[key] = identity

@@ -8,6 +8,7 @@ random design gives in the median, more is worse than that.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ class Scored:
     score: FloatArray
     objectives: FloatArray
 
-    @property
+    @functools.cached_property
     def design_score(self) -> FloatArray:
         """Score per design of the table `(n,)`, `-inf` where infeasible."""
         return np.where(self.model.allowed, self.score[self.model.table.outcome], -np.inf)

@@ -25,6 +25,9 @@ from archgym.workspace import read_plan
 if TYPE_CHECKING:
     import polars
 
+    RunFiles = tuple[dict[str, Any], polars.DataFrame, polars.DataFrame, FloatArray]
+    """Manifest, trials, times and budget spent of a run."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -335,12 +338,18 @@ def scorer_of(manifest: Mapping[str, Any]) -> Scorer:
     return Scorer(objective_of(manifest["task"]["objective"]), metrics, manifest["reference"])
 
 
-def load_run(
-    root: Path, spec: RunSpec
-) -> tuple[dict[str, Any], polars.DataFrame, polars.DataFrame, FloatArray] | None:
+def run_columns(manifest: Mapping[str, Any]) -> list[str]:
+    """Returns the columns of a run's trials that results are made of: no violations, no parts."""
+    metrics = [metric["name"] for metric in manifest["metrics"]]
+    return ["sample", "design", "score", "feasible", *metrics]
+
+
+def load_run(root: Path, spec: RunSpec) -> RunFiles | None:
     """Reads manifest, trials, times and budget spent of a run; None if it has no trial yet.
 
     The run may not have ended. The budget is that of `archgym.screening.budget_spent`.
+
+    Of finished runs only `run_columns` are read.
 
     Raises:
         ValueError: for files that cannot be read.
@@ -352,7 +361,7 @@ def load_run(
     if manifest is None:
         return None
     try:
-        trials = load_trials(folder)
+        trials = load_trials(folder, run_columns(manifest))
         times = load_times(folder)
         spent = budget_spent(len(trials), load_screened(folder))
     except (OSError, polars.exceptions.PolarsError) as error:

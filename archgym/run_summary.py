@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,12 @@ import numpy.typing as npt
 from archgym.metric import FloatArray
 from archgym.pareto import front
 from archgym.plan import RunSpec
-from archgym.results import load_run, trial_objectives
+from archgym.results import trial_objectives
 from archgym.space import IntArray
 from archgym.statistics import best_so_far
+
+if TYPE_CHECKING:
+    from archgym.results import RunFiles
 
 KEPT = 20
 """Best designs that are kept of every run."""
@@ -140,16 +142,15 @@ class RunSummary:
     spent: FloatArray
 
 
-def summarise_run(root: Path, spec: RunSpec, label: str) -> RunSummary | None:
-    """Reads one run of a results folder, finished or not; None if it has no trial yet.
+def summarise_run(spec: RunSpec, label: str, files: RunFiles) -> RunSummary:
+    """Summarises one run.
 
-    Raises:
-        ValueError: for files that cannot be read.
+    Args:
+        spec: what was run.
+        label: the agent's name on the leaderboard.
+        files: of the run, with at least one trial.
     """
-    read = load_run(root, spec)
-    if read is None:
-        return None
-    manifest, trials, times, spent = read
+    manifest, trials, times, spent = files
     scores = trials["score"].to_numpy().astype(np.float64)
     feasible = np.isfinite(scores)
     columns = [metric["name"] for metric in manifest["metrics"]]

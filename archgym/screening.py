@@ -18,7 +18,7 @@ import numpy as np
 from archgym.environment import Fidelity
 from archgym.metric import FloatArray
 from archgym.space import IntArray
-from archgym.store import lines_frame, read_lines, read_manifest, trials_frame
+from archgym.store import lines_frame, read_lines, read_manifest, read_parquet, trials_frame
 from archgym.task import Evaluation
 
 if TYPE_CHECKING:
@@ -65,14 +65,12 @@ def load_screened(path: Path) -> polars.DataFrame | None:
     Raises:
         ValueError: if the folder holds no run.
     """
-    import polars
-
     manifest = read_manifest(path)
     if manifest is None:
         raise ValueError(f"{path}: holds no run (there is no run.json)")
     file = path / "screened.parquet"
     if manifest["status"] == "complete":
-        return polars.read_parquet(file) if file.exists() else None
+        return read_parquet(file) if file.exists() else None
     lines = read_lines(path / "screened.jsonl")
     return lines_frame(lines, PLACE, ("metrics",)) if lines else None
 

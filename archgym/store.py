@@ -331,19 +331,29 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     return dict(manifest)
 
 
-def load_trials(path: Path) -> polars.DataFrame:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> polars.DataFrame:
+    """Reads one small file, whatever characters its folder's name has."""
+    import polars
+
+    chosen = None if columns is None else list(columns)
+    return polars.read_parquet(path, columns=chosen, glob=False, hive_partitioning=False)
+
+
+def load_trials(path: Path, columns: Sequence[str] | None = None) -> polars.DataFrame:
     """Returns the trials of a run folder, finished or not, in the form of `trials_frame`.
+
+    Args:
+        path: the run's folder.
+        columns: that are read of a finished run, None for all.
 
     Raises:
         ValueError: if the folder holds no run.
     """
-    import polars
-
     manifest = read_manifest(path)
     if manifest is None:
         raise ValueError(f"{path}: holds no run (there is no run.json)")
     if manifest["status"] == "complete":
-        return polars.read_parquet(path / "trials.parquet")
+        return read_parquet(path / "trials.parquet", columns)
     return lines_frame(read_lines(path / "trials.jsonl"))
 
 
@@ -383,5 +393,5 @@ def load_times(path: Path) -> polars.DataFrame:
 
     finished = path / "times.parquet"
     if finished.exists():
-        return polars.read_parquet(finished)
+        return read_parquet(finished)
     return polars.DataFrame(read_lines(path / "times.jsonl"))
