@@ -171,6 +171,10 @@ def leaderboard(
         list[Path] | None,
         typer.Option(metavar="FILE", help="A submission to verify and rank; may be repeated."),
     ] = None,
+    hide_files: Annotated[
+        bool,
+        typer.Option("--hide-files", help="Name files that tasks are made of by digest only."),
+    ] = False,
 ) -> None:
     """Rank agents over many experiments and write the report: a page, JSON and CSV."""
     import tempfile
@@ -184,7 +188,7 @@ def leaderboard(
         submissions = [
             _verified(file, Path(scratch) / str(i)) for i, file in enumerate(submission or [])
         ]
-        board = load_leaderboard(folders or [], submissions)
+        board = load_leaderboard(folders or [], submissions, hide_files=hide_files)
     page = write_leaderboard(board, output)
     for warning in board.warnings:
         print(f"warning: {warning}", file=sys.stderr)

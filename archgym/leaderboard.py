@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from archgym import yamlfile
 from archgym.bulk import load_runs
+from archgym.hidden import hide
 from archgym.leaderboard_notes import Facts, fairness, methods
 from archgym.plan import RunSpec
 from archgym.ranking import THRESHOLDS, rankings
@@ -121,6 +122,7 @@ def load_leaderboard(
     submissions: Sequence[Submission] = (),
     *,
     evaluate: bool = True,
+    hide_files: bool = False,
 ) -> Leaderboard:
     """Reads results folders, finished or not.
 
@@ -128,9 +130,11 @@ def load_leaderboard(
         folders: to read.
         submissions: that were unpacked and verified.
         evaluate: whether the cost models are asked what makes the best designs good.
+        hide_files: whether the files that tasks are made of are named by label and digest only.
 
     Raises:
-        ValueError: for a folder without results, one given twice, or files that cannot be read.
+        ValueError: for a folder without results, one given twice, files that cannot be read, or
+            none to hide.
     """
     roots = [*map(Path, folders), *(each.folder for each in submissions)]
     shown = {root: str(root) for root in roots} | {s.folder: str(s.file) for s in submissions}
@@ -157,7 +161,7 @@ def load_leaderboard(
         for key in ("planned", "complete", "partial")
     }
     only = next(iter(experiments.values()))
-    return Leaderboard(
+    board = Leaderboard(
         title=only["name"] if len(roots) == 1 else "Leaderboard",
         description=only.get("description", "") if len(roots) == 1 else "",
         agents=tuple(agents.values()),
@@ -169,6 +173,7 @@ def load_leaderboard(
         ),
         runs=counts,
     )
+    return hide(board, [source.spec.task for source in sources]) if hide_files else board
 
 
 def _tuned_titles(experiment: Mapping[str, Any]) -> list[tuple[str, str]]:

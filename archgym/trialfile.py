@@ -54,6 +54,11 @@ def check_parquet(path: Path) -> None:
         raise TrialFileError("file", f"is truncated or no parquet file ({_line(error)})") from None
     if values > MAX_VALUES or meta.num_rows * max(meta.num_columns, 1) > MAX_VALUES:
         raise TrialFileError("file", f"holds {values:,} values, at most {MAX_VALUES:,} are read")
+    # Polars ends the process at some damaged pages that pyarrow refuses.
+    try:
+        pyarrow.parquet.ParquetFile(path).read()
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
+        raise TrialFileError("file", f"is damaged ({_line(error)})") from None
 
 
 def read_trials(folder: Path, manifest: Mapping[str, Any]) -> polars.DataFrame:

@@ -13,6 +13,7 @@ from archgym.digest import trials_digest
 from archgym.experiment import load_experiment
 from archgym.runner import run_experiment
 from archgym.store import TrialStore
+from archgym.trialfile import TrialFileError, read_trials
 from archgym.verify import verify
 
 RUN = "runs/Outside-v0_walk_fast/loud/seed-0"
@@ -419,6 +420,24 @@ def test_no_change_of_a_file_raises_and_none_of_a_trial_is_missed(results, data)
             assert json.loads(changed) == json.loads(whole)
     finally:
         file.write_bytes(whole)
+
+
+def test_damaged_pages_are_named_and_do_not_end_the_process(results):
+    file = results / RUN / "trials.parquet"
+    whole = file.read_bytes()
+    manifest = json.loads((results / RUN / "run.json").read_text())
+    refused = 0
+    for position in range(4, 40):  # the first page's header follows the magic number
+        for change in (64, 69, 128):
+            changed = bytearray(whole)
+            changed[position] ^= change
+            file.write_bytes(bytes(changed))
+            try:
+                read_trials(results / RUN, manifest)
+            except TrialFileError as error:
+                assert "\n" not in str(error)
+                refused += 1
+    assert refused > 10
 
 
 JSON = st.recursive(

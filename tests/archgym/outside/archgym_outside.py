@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,8 @@ class Model(SeparableToy):
 
     def __init__(self, workload: str, mode: str) -> None:
         super().__init__((4, 3, 3, 8, 2, 2), forbidden=True)
+        if workload.startswith("file:"):
+            workload = Path(workload.removeprefix("file:")).read_text().strip()
         if workload not in ("walk", "run"):
             raise ValueError(f"workload: unknown name {workload!r}. Allowed: run, walk.")
         self.metrics = (*self.metrics, Metric("spare_mw", "mW", "none", "infinite for some"))
