@@ -5,8 +5,8 @@ const strokes = ["none", "10 5", "4 3", "10 3 3 3"];
 const symbols = ["circle", "square", "diamond", "cross", "triangle-up", "x"];
 const leastRegret = 1e-4; // a logarithmic axis has no 0
 const names = board.agents.map((agent) => agent.label);
-// Plotly reads some HTML in texts.
-const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+// Plotly reads some HTML and TeX in texts.
+const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\$/g, "&#36;");
 const colourOf = (i) => palette[i % palette.length];
 const dashOf = (i) => Math.floor(i / palette.length) % dashes.length;
 const cut = (text, most = 28) => (text.length > most ? text.slice(0, most - 1) + "\u2026" : text);

@@ -20,7 +20,7 @@ seeds: 2
 tasks: []
 agents: []
 """
-EVIL = '<img src=x onerror=alert(1)> & "Ж 焼" </script>'
+EVIL = '<img src=x onerror=alert(1)> $x^2$ %{x} & "Ж 焼" </script>'
 SWEEP = "{name: genetic, sweep: {population: [8, 16]}}"
 AGENTS = f"agents=[random, {{name: hill-climbing, label: {json.dumps(EVIL)}}}, {SWEEP}]"
 TASKS = "tasks=[{env: Outside-v0}, {env: Outside-v0, workload: run}]"
@@ -137,6 +137,7 @@ def test_figures_are_toggled(page):
 
 def test_a_task_of_several_goals_shows_its_front(page):
     assert not page.locator("#front").is_visible()
+    assert page.locator("#goals").is_visible()
     page.locator("#shown").select_option("2")
     assert page.locator("#front").is_visible()
     assert figure(page, "volume", "figure.data.length") == 6
