@@ -38,48 +38,59 @@ def systolic_totals(products: Products, designs: SystolicDesigns) -> dict[str, F
 
     Args:
         products: Of a network.
-        designs: NumPy arrays `(d,)`.
+        designs: NumPy arrays of float64 `(d,)`.
 
     Returns:
         `(d,)` per name of `SYSTOLIC_TOTALS`.
     """
     names = ("batch", "m", "n", "k", "parameters", "count")
     table = np.stack([getattr(products, name) for name in names], axis=1).astype(np.float64)
-    columns = np.stack(
-        [
-            np.asarray(each, np.float64)
-            for each in (
-                designs.rows,
-                designs.columns,
-                designs.dataflow,
-                designs.input_memory_bytes / 2.0,
-                designs.weight_memory_bytes / 2.0,
-                designs.output_memory_bytes / 2.0,
-                1.0 / designs.dram_bytes_per_cycle,
-                designs.input_bytes,
-                designs.weight_bytes,
-                designs.output_bytes,
-                designs.sum_bytes,
-            )
-        ]
+    out = np.zeros((len(SYSTOLIC_TOTALS), designs.rows.size))
+    _systolic(
+        table,
+        designs.rows,
+        designs.columns,
+        designs.dataflow,
+        designs.input_memory_bytes,
+        designs.weight_memory_bytes,
+        designs.output_memory_bytes,
+        designs.dram_bytes_per_cycle,
+        designs.input_bytes,
+        designs.weight_bytes,
+        designs.output_bytes,
+        designs.sum_bytes,
+        out,
     )
-    out = np.zeros((len(SYSTOLIC_TOTALS), columns.shape[1]))
-    _systolic(table, columns, out)
     return dict(zip(SYSTOLIC_TOTALS, out, strict=True))
 
 
 @compiled
-def _systolic(table: FloatArray, designs: FloatArray, out: FloatArray) -> None:
-    for start in range(0, designs.shape[1], _BLOCK):
-        stop = min(start + _BLOCK, designs.shape[1])
+def _systolic(
+    table: FloatArray,
+    array_rows: FloatArray,
+    array_columns: FloatArray,
+    dataflow: FloatArray,
+    input_memory: FloatArray,
+    weight_memory: FloatArray,
+    output_memory: FloatArray,
+    dram: FloatArray,
+    input_bytes: FloatArray,
+    weight_bytes: FloatArray,
+    output_bytes: FloatArray,
+    sum_bytes: FloatArray,
+    out: FloatArray,
+) -> None:
+    for start in range(0, dram.size, _BLOCK):
+        stop = min(start + _BLOCK, dram.size)
         for p in range(table.shape[0]):
             batch, m, n, k, parameters, count = table[p]
             runs = batch * count
             mk, kn, mn = m * k, k * n, m * n
             for d in range(start, stop):
-                rows, columns = designs[0, d], designs[1, d]
-                os, stays = designs[2, d] == 0.0, designs[2, d] == 2.0
-                room_i, room_w, room_o = designs[3, d], designs[4, d], designs[5, d]
+                rows, columns = array_rows[d], array_columns[d]
+                os, stays = dataflow[d] == 0.0, dataflow[d] == 2.0
+                room_i, room_w = 0.5 * input_memory[d], 0.5 * weight_memory[d]
+                room_o, pace = 0.5 * output_memory[d], 1.0 / dram[d]
                 high = m if os else k
                 wide = m if stays else n
                 steps = k if os else (n if stays else m)
@@ -91,8 +102,8 @@ def _systolic(table: FloatArray, designs: FloatArray, out: FloatArray) -> None:
                 sram_w = kn * down if os else (kn * across if stays else kn)
                 sums = mn if os else mn * down
                 # The outside memory.
-                b_i, b_o, b_s = designs[7, d], designs[9, d], designs[10, d]
-                b_w = designs[8, d] if parameters > 0.0 else b_i
+                b_i, b_o, b_s = input_bytes[d], output_bytes[d], sum_bytes[d]
+                b_w = weight_bytes[d] if parameters > 0.0 else b_i
                 inputs, weights = mk * b_i, kn * b_w
                 broad = min(columns, m if stays else n)
                 deep = min(rows, k)
@@ -121,9 +132,9 @@ def _systolic(table: FloatArray, designs: FloatArray, out: FloatArray) -> None:
                 i_high = min(rows if os else (columns if stays else m), m)
                 w_wide = n if stays else left
                 edge = (k if os else deep) * (i_high * b_i + w_wide * b_w) + i_high * w_wide * b_o
-                moving = (batch * (dram_i + dram_w + dram_o) - edge) * designs[6, d]
+                moving = (batch * (dram_i + dram_w + dram_o) - edge) * pace
                 run = batch * compute
-                wait = edge * designs[6, d] + max(moving - run, 0.0)
+                wait = edge * pace + max(moving - run, 0.0)
                 out[0, d] += count * run
                 out[1, d] += count * (run + wait)
                 out[2, d] += runs * mk * passes
@@ -140,7 +151,7 @@ def roofline_totals(work: Work, machine: Machine) -> dict[str, FloatArray]:
 
     Args:
         work: Of a network.
-        machine: NumPy arrays.
+        machine: NumPy arrays of float64.
 
     Returns:
         `latency_s` `(d,)`, and `energy_j` `(d, 3 + levels)` by part as of `Roofline`.
@@ -153,63 +164,74 @@ def roofline_totals(work: Work, machine: Machine) -> dict[str, FloatArray]:
             work.inputs,
             work.outputs,
             2.0 * work.macs / np.sqrt(work.window),
+            2.0 * work.batch,
             work.count,
         ],
         axis=1,
     ).astype(np.float64)
-    widths = machine.weight_bytes * machine.input_bytes * machine.output_bytes
-    designs = np.stack(
-        [
-            1.0 / machine.peak_macs_per_s,
-            1.0 / machine.vector_ops_per_s,
-            machine.weight_bytes,
-            machine.input_bytes,
-            machine.output_bytes,
-        ]
-    )
-    levels = np.stack(
-        [
-            np.sqrt(widths[:, None] / machine.below_bytes).T,
-            2.0 * machine.below_bytes.T,
-            1.0 / machine.bandwidth_bytes_per_s.T,
-        ]
-    )
-    number, count = machine.below_bytes.shape[::-1]
+    count, number = machine.below_bytes.shape
     traffic = np.zeros((number, count))
     latency = np.zeros(count)
-    _roofline(table, designs, np.ascontiguousarray(levels), latency, traffic)
-    parts = [
-        np.sum(work.macs * work.count) * machine.mac_energy_pj * 1e-12,
-        np.sum(work.operations * work.count) * machine.vector_energy_pj * 1e-12,
-        *(1e-12 * traffic * machine.energy_pj_per_byte.T),
-        latency * machine.static_power_w,
-    ]
-    return {"latency_s": latency, "energy_j": np.stack(parts, axis=1)}
+    _roofline(
+        table,
+        machine.peak_macs_per_s,
+        machine.vector_ops_per_s,
+        machine.weight_bytes,
+        machine.input_bytes,
+        machine.output_bytes,
+        machine.below_bytes,
+        machine.bandwidth_bytes_per_s,
+        latency,
+        traffic,
+    )
+    parts = np.empty((count, 3 + number))
+    parts[:, 0] = np.sum(work.macs * work.count) * machine.mac_energy_pj * 1e-12
+    parts[:, 1] = np.sum(work.operations * work.count) * machine.vector_energy_pj * 1e-12
+    parts[:, 2 : 2 + number] = 1e-12 * traffic.T * machine.energy_pj_per_byte
+    parts[:, 2 + number] = latency * machine.static_power_w
+    return {"latency_s": latency, "energy_j": parts}
 
 
 @compiled
 def _roofline(
     table: FloatArray,
-    designs: FloatArray,
-    levels: FloatArray,
+    peak: FloatArray,
+    vector: FloatArray,
+    weight_bytes: FloatArray,
+    input_bytes: FloatArray,
+    output_bytes: FloatArray,
+    below: FloatArray,
+    bandwidth: FloatArray,
     latency: FloatArray,
     traffic: FloatArray,
 ) -> None:
+    levels = below.shape[1]
     longest = np.empty(_BLOCK)
-    for start in range(0, designs.shape[1], _BLOCK):
-        stop = min(start + _BLOCK, designs.shape[1])
+    rates = np.empty((2, _BLOCK))
+    again = np.empty((3, levels, _BLOCK))
+    for start in range(0, peak.shape[0], _BLOCK):
+        stop = min(start + _BLOCK, peak.shape[0])
+        for d in range(start, stop):
+            rates[0, d - start], rates[1, d - start] = 1.0 / peak[d], 1.0 / vector[d]
+            widths = weight_bytes[d] * input_bytes[d] * output_bytes[d]
+            for level in range(levels):
+                again[0, level, d - start] = np.sqrt(widths / below[d, level])
+                again[1, level, d - start] = below[d, level]
+                again[2, level, d - start] = 1.0 / bandwidth[d, level]
         for o in range(table.shape[0]):
-            macs, operations, weights, inputs, outputs, reused, count = table[o]
-            for d in range(start, stop):
-                longest[d - start] = max(macs * designs[0, d], operations * designs[1, d])
-            for level in range(levels.shape[1]):
-                for d in range(start, stop):
+            macs, operations, weights, inputs, outputs, reused, held, count = table[o]
+            for i in range(stop - start):
+                longest[i] = max(macs * rates[0, i], operations * rates[1, i])
+            for level in range(levels):
+                for i in range(stop - start):
+                    d = start + i
                     once = (
-                        weights * designs[2, d] + inputs * designs[3, d] + outputs * designs[4, d]
+                        weights * weight_bytes[d]
+                        + inputs * input_bytes[d]
+                        + outputs * output_bytes[d]
                     )
-                    again = reused * levels[0, level, d] - levels[1, level, d]
-                    moved = max(once, again)
-                    longest[d - start] = max(longest[d - start], moved * levels[2, level, d])
+                    moved = max(once, reused * again[0, level, i] - held * again[1, level, i])
+                    longest[i] = max(longest[i], moved * again[2, level, i])
                     traffic[level, d] += count * moved
-            for d in range(start, stop):
-                latency[d] += count * longest[d - start]
+            for i in range(stop - start):
+                latency[start + i] += count * longest[i]

@@ -6,6 +6,8 @@ elements where the level below holds S (Smith et al., A tight I/O lower bound fo
 multiplication, 2019). Of a convolution, whose windows read an input again, the first term is less
 by the root of the reuse (Chen et al., Communication lower bound in convolution accelerators,
 HPCA 2020). With formats of b bytes, S = capacity / b: 2 macs sqrt(b_w b_i b_o / capacity) bytes.
+Groups, heads and experts are products of their own, so that 2 S is subtracted for each. Of fused
+attention only its ends are counted: the bound of a product does not hold for a chain of two.
 
 Written in the array API standard: NumPy, torch and JAX alike, differentiable where the library is.
 """
@@ -131,7 +133,7 @@ def level_traffic(work: Work, machine: Machine) -> Array:
     widths = (machine.weight_bytes * machine.input_bytes * machine.output_bytes)[:, None]
     below = machine.below_bytes[:, None, :]
     reused = (work.macs / xp.sqrt(work.window))[:, None]
-    again = 2.0 * reused * xp.sqrt(widths[..., None] / below) - 2.0 * below
+    again = 2.0 * reused * xp.sqrt(widths[..., None] / below) - 2.0 * below * work.batch[:, None]
     return xp.maximum(once[..., None], again)
 
 

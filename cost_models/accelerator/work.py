@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from math import inf
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,7 +27,9 @@ class Work:
         weights: Parameters read.
         inputs: Activations read, cached ones included.
         outputs: Activations written.
-        window: How often a sliding window reads an input again, at least 1.
+        batch: Independent products: groups, heads, experts.
+        window: How often a sliding window reads an input again, at least 1; infinite for fused
+            chains of products, which no bound is known for beside that of their ends.
         count: Runs.
     """
 
@@ -36,6 +39,7 @@ class Work:
     weights: Array
     inputs: Array
     outputs: Array
+    batch: Array
     window: Array
     count: Array
 
@@ -88,17 +92,19 @@ def work_of(network: Network, *, fused: bool = True) -> Work:
 
 def _row(operator: Operator, alone: bool) -> list[float]:
     """Figures of `Work` from `macs` on; activations only of an operator that stands alone."""
-    (r, s), (t, u) = (1, 1), (1, 1)
-    if len(operator.products) == 1:
-        product = operator.products[0]
-        (r, s), (t, u) = (product.r, product.s), product.stride
+    products = operator.products
+    window = 1.0 if len(products) < 2 else inf
+    if len(products) == 1:
+        (product,) = products
+        window = max(1.0, product.r / product.stride[0]) * max(1.0, product.s / product.stride[1])
     return [
         operator.macs,
         operator.operations,
         operator.weight_elements,
         (operator.read_elements if alone else 0) + operator.cache_elements,
         operator.output_elements if alone else 0,
-        max(1.0, r / t) * max(1.0, s / u),
+        products[0].batch if products else 1,
+        window,
         operator.count,
     ]
 
@@ -122,10 +128,15 @@ def moved(arrays: _Arrays, like: Array) -> _Arrays:
     Args:
         arrays: Of NumPy.
         like: An array of floats.
+
+    Raises:
+        ValueError: If the array is not of floats.
     """
     from array_api_compat import array_namespace, device
 
     xp = array_namespace(like)
+    if not xp.isdtype(like.dtype, "real floating"):
+        raise ValueError(f"designs must be arrays of floats, not of {like.dtype}")
     values = {
         field.name: xp.asarray(getattr(arrays, field.name), dtype=like.dtype, device=device(like))
         for field in fields(arrays)

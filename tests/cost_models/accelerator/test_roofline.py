@@ -195,6 +195,29 @@ def test_arithmetic_intensity():
     assert ratio[0] < ratio[1]
 
 
+def test_bounds_of_many_products_and_of_chains():
+    # Eight heads are eight products, of which each may keep all that fits.
+    gemm = Gemm(name="g", m=512, n=512, k=512, batch=8, weights=False)
+    apart = Network("heads", (gemm,), {"g": ("x",)}, {"x": (2, 8, 512, 512)}, ("g",))
+    here = machine(below_bytes=[[1e3, 1e4]], input_bytes=[1.0], output_bytes=[1.0])
+    again = 8 * (2 * 512**3 / np.sqrt([1e3, 1e4]) - 2 * np.array([1e3, 1e4]))
+    assert level_traffic(work_of(apart), here)[0, 0] == pytest.approx(again)
+    # The scores of a fused attention never leave, however little is held.
+    attention = next(each for each in load_network("bert-base") if each.kind == "attention")
+    whole = attention.input_elements + attention.output_elements
+    work = work_of(load_network("bert-base"))
+    index = work.names.index("layer.attention")
+    assert level_traffic(work, here)[0, index].tolist() == [whole, whole]
+
+
+def test_arrays_of_integers_are_refused():
+    with pytest.raises(ValueError, match="designs must be arrays of floats, not of int64"):
+        roofline(
+            work_of(gemm_network(2, 2, 2)),
+            dataclasses.replace(machine(), peak_macs_per_s=np.array([10**12])),
+        )
+
+
 def test_traffic_alone():
     work = work_of(gemm_network(64, 64, 64))
     assert level_traffic(work, machine())[0, 0].tolist() == [4096.0 * 5] * 2
