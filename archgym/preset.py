@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from archgym import yamlfile
+from archgym.errors import unknown
 
 FORMAT = 1
 
@@ -41,19 +44,29 @@ class Preset:
         )
 
 
+@functools.cache
+def bundled_presets() -> dict[str, Path]:
+    """Returns the files of the presets that come with the package, by name: EXPERIMENT/AGENT."""
+    folder = Path(str(resources.files("archgym.experiments"))) / "presets"
+    return {f"{file.parent.name}/{file.stem}": file for file in sorted(folder.glob("*/*.yaml"))}
+
+
 def load_preset(path: str | Path, agent: str) -> Preset:
     """Reads a preset file.
 
     Args:
-        path: the file.
+        path: the file, or the name of a bundled preset.
         agent: whose hyperparameters are expected.
 
     Raises:
-        ValueError: for a missing file, other content, or another agent's preset.
+        ValueError: for a missing file or an unknown name, other content, or another agent's preset.
     """
-    file = Path(path)
+    bundled = bundled_presets()
+    file = bundled.get(str(path), Path(path))
     if not file.is_file():
-        raise ValueError(f"{path}: there is no such file; `archgym tune` writes presets")
+        if Path(path).suffix in (".yaml", ".yml"):
+            raise ValueError(f"{path}: there is no such file; `archgym tune` writes presets")
+        raise unknown("preset", str(path), bundled)
     data = yamlfile.read(file)
     try:
         version, found = data["version"], data["agent"]

@@ -5,9 +5,9 @@ import pytest
 from archgym import yamlfile
 from archgym.agent import find_agent
 from archgym.experiment import ExperimentError, load_experiment, parse_experiment
-from archgym.hyperparameters import Choice, Hyperparameter, Range, declared
+from archgym.hyperparameters import Choice, Hyperparameter, Range, declared, resolve
 from archgym.plan import plan
-from archgym.preset import Preset, load_preset, problem_of
+from archgym.preset import Preset, bundled_presets, load_preset, problem_of
 from archgym.results import load_results
 from archgym.tuning import _proposed, run_value, tune
 
@@ -215,6 +215,15 @@ def test_files_that_are_no_presets(workplace, text):
         ValueError, match=r"none\.yaml: there is no such file; `archgym tune` writes"
     ):
         load_preset("none.yaml", "genetic")
+    with pytest.raises(ValueError, match=r"preset: unknown name 'none'"):
+        load_preset("none", "genetic")
+
+
+def test_bundled_presets_fit_their_agents():
+    for name, file in bundled_presets().items():
+        preset = load_preset(name, yamlfile.read(file)["agent"])
+        resolve(preset.agent, find_agent(preset.agent), preset.hyperparameters)
+        assert preset.tasks, name
 
 
 def test_proposals_lie_in_the_ranges_and_learn_from_the_values():
