@@ -25,14 +25,15 @@ _READ_ONLY = ("wr_high", "rd_low")
 _BOTH_WAYS = ("wr_high", "rd_low", "wr_low", "rd_high")
 _EQUAL = Target(exact=1.0)
 _ARROWS = {"rd_high": "rd ↑", "wr_high": "wr ↓", "rd_low": "rd ↓", "wr_low": "wr ↑"}
-_DRAM = (10**10, 700.0, 750.0, 64, 64, "*", {"W": "aa", "I": "aa", "O": "aaaa"})
+_Spec = tuple[int, float, float, int, int, str, dict[str, str]]
+_DRAM: _Spec = (10**10, 700.0, 750.0, 64, 64, "*", {"W": "aa", "I": "aa", "O": "aaaa"})
 _SHARED = {"I": "ab", "O": "abab"}
 
 # Hardware of ZigZag's examples (`zigzag/inputs/hardware` of its repository): energy of a MAC, then
 # per memory bits, pJ to read and write a word, its bits, least bits of an access, dimensions of the
 # array below an instance, and ports. Which transfers of `eyeriss_like` share a port is taken from
 # its stalls: the example's file has changed since.
-_HARDWARE: dict[str, tuple[float, dict[str, tuple[object, ...]]]] = {
+_HARDWARE: dict[str, tuple[float, dict[str, _Spec]]] = {
     "eyeriss_like": (
         0.5,
         {
@@ -175,21 +176,12 @@ def _temporal(row: dict[str, str]) -> dict[str, list[list[Loop]]]:
 def _accelerator(name: str, spatial: dict[str, tuple[Loop, ...]]) -> Accelerator:
     mac_pj, memories = _HARDWARE[name]
     return Accelerator(
-        mac_pj, tuple(_memory(k, *v, tuple(spatial)) for k, v in memories.items()), spatial
+        mac_pj, tuple(_memory(k, v, tuple(spatial)) for k, v in memories.items()), spatial
     )
 
 
-def _memory(
-    name: str,
-    size: int,
-    read_pj: float,
-    write_pj: float,
-    width: int,
-    least: int,
-    serves: str,
-    letters: dict[str, str],
-    array: tuple[str, ...],
-) -> Memory:
+def _memory(name: str, spec: _Spec, array: tuple[str, ...]) -> Memory:
+    size, read_pj, write_pj, width, least, serves, letters = spec
     ports: dict[str, list[tuple[str, str]]] = {}
     for operand, shared in letters.items():
         ways = _BOTH_WAYS if operand == "O" else _READ_ONLY

@@ -242,7 +242,9 @@ class _Operand:
                 active["wr_high"] = level + 1
         if level == len(self.memories) - 1:
             active = {d: at for d, at in active.items() if at == level}
-        found = Transfers(*({d: 0 for d in DIRECTIONS} for _ in range(5)))
+        zero = dict.fromkeys(DIRECTIONS, 0)
+        amount = dict.fromkeys(DIRECTIONS, 0.0)
+        found = Transfers(amount, *(zero.copy() for _ in range(4)))
         for direction, at in active.items():
             found.amount[direction] = self.data[at] * (self.boost[at] if at == level else 1)
             found.bits[direction] = self.bits_at(at)
