@@ -25,6 +25,16 @@ from archgym.cost_models.accelerator.chip import (
 from archgym.cost_models.accelerator.chip_costs import ChipModel
 from archgym.cost_models.accelerator.kernels import roofline_totals, systolic_totals
 from archgym.cost_models.accelerator.llm import LLM_MODES, llm_costs, llm_designs
+from archgym.cost_models.accelerator.loopnest import (
+    Hierarchy,
+    Level,
+    Machines,
+    Mappings,
+    Problem,
+    evaluate,
+    evaluate_arrays,
+    problem_rows,
+)
 from archgym.cost_models.accelerator.networks import load_network
 from archgym.cost_models.accelerator.networks.language import Decoder
 from archgym.cost_models.accelerator.roofline import Machine, roofline
@@ -190,6 +200,65 @@ def print_llm(n: int) -> None:
         print(f"  {mode:24s} {1e-6 * n / cost:10.1f}")
 
 
+def random_mappings(problem: Problem, n: int, rng: np.random.Generator) -> Mappings:
+    """Prime factors of every bound drawn onto three levels and an array, in any order of loops."""
+    temporal, spatial_x, spatial_y = (np.ones((n, 3, 7), np.int32) for _ in range(3))
+    for d, bound in enumerate(problem.sizes):
+        factor = 2
+        while bound > 1:
+            if bound % factor:
+                factor += 1
+                continue
+            bound //= factor
+            place = rng.integers(0, 4, n)
+            for level in range(3):
+                temporal[place == level, level, d] *= factor
+            (spatial_x if d % 2 else spatial_y)[place == 3, 1, d] *= factor
+    order = rng.permuted(np.tile(np.arange(7, dtype=np.uint8), (n, 3, 1)), axis=2)
+    return Mappings(temporal, order, spatial_x, spatial_y, np.ones((n, 3, 3), np.bool_))
+
+
+def print_loopnest(n: int) -> float:
+    """Loop nests on three levels of memory; returns the seconds per point."""
+    sram, array = (64.0, 64.0, 6.0, 6.0), {"fanout_x": 1 << 20, "fanout_y": 1 << 20}
+    registers = Level("RF", 512, 4, 4, 1, 1)
+    levels = (registers, Level("GLB", 1 << 17, *sram, **array), Level("DRAM", np.inf, 16, 16, 200))
+    machines, rng = Machines.of([Hierarchy(levels, 1.0)]), np.random.default_rng(0)
+    print(f"loop nests, {n:,} random mappings of a layer: million points per second and core")
+    print(f"  {'layer':24s} {'totals':>10s} {'accesses':>10s} {'arrays':>10s}")
+    cost = 0.0
+    for name, layer in (
+        ("3 x 3", Problem(k=128, c=64, p=28, q=28, r=3, s=3)),
+        ("3 x 3, stride 2", Problem(k=128, c=64, p=28, q=28, r=3, s=3, stride_h=2, stride_w=2)),
+        ("1 x 1", Problem(k=256, c=64, p=56, q=56)),
+    ):
+        rows, drawn = problem_rows([layer]), random_mappings(layer, n, rng)
+        totals = seconds(lambda r=rows, m=drawn: evaluate(machines, m, r, checked=False))
+        counts = seconds(
+            lambda r=rows, m=drawn: evaluate(machines, m, r, checked=False, counts=True)
+        )
+        arrays = seconds(lambda r=rows, m=drawn: evaluate_arrays(machines, m, r), 2)
+        cost = cost or totals / n
+        rates = (f"{1e-6 * n / taken:10.2f}" for taken in (totals, counts, arrays))
+        print(f"  {name:24s} {' '.join(rates)}")
+    return cost
+
+
+def print_mappers(folder: Path, cost: float) -> None:
+    """CPU seconds per mapping of other tools, as the reference folder tells them, over ours."""
+    print("CPU seconds per mapping by the columns of the reference figures (another machine)")
+    for name, file, column, kind in (
+        ("Timeloop, start included", "timeloop_fixed_mappings.csv", "cpu_s", ""),
+        ("MAESTRO, start included", "maestro_fixed_mappings.csv", "cpu_s", ""),
+        ("ZigZag, fixed", "zigzag_layers.csv", "cpu_s_per_mapping", "fixed"),
+        ("ZigZag, in its search", "zigzag_layers.csv", "cpu_s_per_mapping", "search"),
+    ):
+        with (folder / file).open(newline="") as stream:
+            rows = [r for r in csv.DictReader(stream) if r.get("mapping_kind", "") in (kind, "")]
+        value = float(np.median([float(row[column]) for row in rows]))
+        print(f"  {name:24s} {value:10.4f} s, {value / cost:,.0f} x ours")
+
+
 def print_scalesim(path: Path, cost: float) -> None:
     """SCALE-Sim's CPU time per layer, as the reference folder tells it, over ours per point."""
     with path.open(newline="") as stream:
@@ -212,7 +281,9 @@ def main() -> None:
     print_arrays(max(options.designs // 10, 1))
     print_chips(options.designs)
     print_llm(options.designs)
+    nest = print_loopnest(10 * options.designs)
     if options.reference:
+        print_mappers(options.reference / "accel", nest)
         print_scalesim(options.reference / "accel" / "scalesim_v3_layers.csv", cost)
 
 

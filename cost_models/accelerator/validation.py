@@ -1,4 +1,4 @@
-"""Side by side with SCALE-Sim, CACTI, GenZ and LLM-Viewer.
+"""Side by side with SCALE-Sim, Timeloop, MAESTRO, ZigZag, CACTI, GenZ and LLM-Viewer.
 
 Reads reference figures from a folder and evaluates every row of them. Every check runs for which
 the folder has a file. In the modes that count as another tool does, rows must be equal; what the
@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from archgym.cost_models.accelerator.loopnest.validation_maestro import maestro
+from archgym.cost_models.accelerator.loopnest.validation_timeloop import timeloop
+from archgym.cost_models.accelerator.loopnest.validation_zigzag import zigzag
 from archgym.cost_models.accelerator.validation_llm import genz_rows, llm_viewer_rows
 from archgym.cost_models.accelerator.validation_sram import cacti
 from archgym.cost_models.accelerator.validation_systolic import scalesim
@@ -18,6 +21,9 @@ from archgym.cost_models.validation import Check
 # Every step reads one file; a file may have several steps.
 STEPS: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (
     ("scalesim_v3_layers.csv", scalesim),
+    ("timeloop_fixed_mappings.csv", timeloop),
+    ("maestro_fixed_mappings.csv", maestro),
+    ("zigzag_layers.csv", zigzag),
     ("llm_genz.csv", genz_rows),
     ("llm_llmviewer.csv", llm_viewer_rows),
     ("sram_cacti7.csv", cacti),

@@ -4,6 +4,7 @@
 `docs/cost_models/loopnest.md` for the model and how far it agrees with other tools.
 """
 
+from archgym.cost_models.accelerator.loopnest.array_model import evaluate_arrays
 from archgym.cost_models.accelerator.loopnest.arrays import Machines, Mappings, problem_rows
 from archgym.cost_models.accelerator.loopnest.hierarchy import Hierarchy, Level
 from archgym.cost_models.accelerator.loopnest.mapping import LevelMapping, Mapping
@@ -22,6 +23,7 @@ __all__ = [
     "Mappings",
     "Problem",
     "evaluate",
+    "evaluate_arrays",
     "evaluate_one",
     "problem_rows",
 ]

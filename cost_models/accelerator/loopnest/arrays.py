@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,7 @@ from archgym.cost_models.accelerator.loopnest.problem import DIMS, TENSORS, IntA
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+AnyInt = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Machines:
 class Mappings:
     """Mappings over L levels, innermost first; every array has a leading axis of n or 1.
 
+    Factors are best int32 and orders uint8: other types are converted for every evaluation.
+
     Attributes:
         temporal: Iterations (., L, 7), dimensions in the order of `DIMS`.
         order: Dimensions from the innermost loop outwards (., L, 7).
@@ -81,10 +85,10 @@ class Mappings:
         keep: Whether a level holds a tensor (., L, 3); the last level holds all.
     """
 
-    temporal: IntArray
-    order: IntArray
-    spatial_x: IntArray
-    spatial_y: IntArray
+    temporal: AnyInt
+    order: AnyInt
+    spatial_x: AnyInt
+    spatial_y: AnyInt
     keep: BoolArray
 
     @classmethod
@@ -95,13 +99,13 @@ class Mappings:
             raise ValueError(f"mappings: they have {sorted(depths)} levels, expected one number")
         levels = [m.levels for m in mappings]
 
-        def factors(name: str) -> IntArray:
+        def factors(name: str) -> AnyInt:
             rows = [[[getattr(x, name).get(d, 1) for d in DIMS] for x in row] for row in levels]
-            return np.array(rows, np.int64)
+            return np.array(rows, np.int32)
 
         return cls(
             factors("temporal"),
-            np.array([[x.full_order for x in row] for row in levels], np.int64),
+            np.array([[x.full_order for x in row] for row in levels], np.uint8),
             factors("spatial_x"),
             factors("spatial_y"),
             np.array([[[t not in x.bypass for t in TENSORS] for x in row] for row in levels]),
@@ -126,7 +130,7 @@ class Mappings:
         )
         _first(~self.keep[:, -1].all(1), "keep: the outermost level does not hold every tensor")
         for axis, name in enumerate(("spatial_x", "spatial_y")):
-            wide = getattr(self, name).prod(axis=2) > machines.fanout[:, :, axis]
+            wide = getattr(self, name).prod(axis=2, dtype=np.int64) > machines.fanout[:, :, axis]
             _first(wide.any(1), f"{name}: more parts than the fan-out")
         product = np.ones((1, len(DIMS)), np.int64)
         for level in range(levels):

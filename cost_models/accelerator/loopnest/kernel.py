@@ -53,7 +53,7 @@ forget_stale_kernels(Path(__file__).parent)
 
 # Columns of the table of loops, and of the counts of a level and tensor; drains are some of the
 # reads.
-L_DIM, L_FACTOR, L_STEP, L_CELLS = range(4)
+L_FACTOR, L_STEP, L_CELLS = range(3)
 READS, FILLS, UPDATES, DRAINS, COUNTS = range(5)
 # Which loops move which tensor.
 MOVES = RELEVANT
@@ -69,6 +69,7 @@ def list_loops(
     order: IntArray,
     split: IntArray,
     tile: IntArray,
+    dims: IntArray,
     loops: IntArray,
     outside: FloatArray,
     first: IntArray,
@@ -88,7 +89,7 @@ def list_loops(
             # Written without a branch, which would be taken at random.
             d = order[level, k]
             f = temporal[level, d]
-            loops[n, L_DIM] = d
+            dims[n] = d
             loops[n, L_FACTOR] = f
             loops[n, L_STEP] = tile[level, d]
             tile[level, d] *= f
@@ -96,7 +97,7 @@ def list_loops(
     first[temporal.shape[0]] = n
     outside[n] = 1.0
     for i in range(n - 1, -1, -1):
-        d = loops[i, L_DIM]
+        d = dims[i]
         steps = outside[i + 1, 0] * loops[i, L_FACTOR]
         outside[i, 0] = steps
         outside[i, 1] = steps if MOVES[WEIGHTS, d] else outside[i + 1, 1]
@@ -177,6 +178,7 @@ def describe_axis(
 def moved_inputs(
     sets: IntArray,
     marks: IntArray,
+    dims: IntArray,
     loops: IntArray,
     outside: FloatArray,
     start: int,
@@ -202,7 +204,7 @@ def moved_inputs(
     moved[1] = union
     back_h, back_w = 0, 0
     for i in range(start, n):
-        d = loops[i, L_DIM]
+        d = dims[i]
         if d in (N, C):
             moved[0] += volume * (outside[i, 0] - 1.0)
             moved[1] += union * (outside[i, 0] - 1.0)
@@ -232,6 +234,7 @@ def count_inputs(
     keep: BoolArray,
     steps: IntArray,
     tile: IntArray,
+    dims: IntArray,
     loops: IntArray,
     outside: FloatArray,
     first: IntArray,
@@ -264,7 +267,9 @@ def count_inputs(
             counts[parent, INPUTS, READS] = instances[parent] * union * outside[0, 0]
         else:
             start = first[child + 1]
-            moved_inputs(sets, marks, loops, outside, start, n, steps, rest, rest_union, moved)
+            moved_inputs(
+                sets, marks, dims, loops, outside, start, n, steps, rest, rest_union, moved
+            )
             counts[child, INPUTS, FILLS] = instances[child] * moved[0]
             counts[parent, INPUTS, READS] = instances[parent] * moved[1]
         describe_axis(sets, marks, TILE_H, temporal, tile, split, parent, parent, P, R, steps[0])
@@ -454,6 +459,7 @@ def walk_points(
     held: FloatArray,
     split: IntArray,
     tile: IntArray,
+    dims: IntArray,
     loops: IntArray,
     outside: FloatArray,
     first: IntArray,
@@ -488,7 +494,7 @@ def walk_points(
         steps[1, S] = problems[p, 10]
         counts[at] = 0.0
         held[at] = 0.0
-        n = list_loops(temporal[m], order[o], split, tile, loops, outside, first)
+        n = list_loops(temporal[m], order[o], split, tile, dims, loops, outside, first)
         count_weights(split, keep[k], tile, outside, first, instances, counts[at])
         count_outputs(
             split, keep[k], tile, outside, first, instances, counts[at], given.shape[0] > 0
@@ -505,6 +511,7 @@ def walk_points(
                 keep[k],
                 steps,
                 tile,
+                dims,
                 loops,
                 outside,
                 first,
@@ -589,6 +596,8 @@ def count_points(
     levels = temporal.shape[1]
     split = np.ones((levels, 7), np.int64)
     tile = np.ones((levels, 7), np.int64)
+    # Unsigned, so that it indexes without a look at its sign.
+    dims = np.zeros(7 * levels + 1, np.uint8)
     loops = np.zeros((7 * levels + 1, L_CELLS), np.int64)
     outside = np.zeros((7 * levels + 1, 3))
     first = np.zeros(levels + 1, np.int64)
@@ -619,6 +628,7 @@ def count_points(
         held,
         split,
         tile,
+        dims,
         loops,
         outside,
         first,

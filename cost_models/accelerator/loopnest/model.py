@@ -110,7 +110,7 @@ def evaluate(
     held = np.zeros((n if counts else 1, levels, 3))
     count_points(
         np.asarray(mappings.temporal, np.int32),
-        np.asarray(mappings.order, np.int8),
+        np.asarray(mappings.order, np.uint8),
         np.asarray(mappings.spatial_x, np.int32),
         np.asarray(mappings.spatial_y, np.int32),
         np.asarray(mappings.keep, np.bool_),
@@ -207,11 +207,11 @@ def _timeloop_inputs(
 
     found = np.zeros((n, mappings.temporal.shape[1], 3))
     count_inputs(
-        mappings.temporal,
-        mappings.order,
-        mappings.spatial_x,
-        mappings.spatial_y,
-        mappings.keep,
+        np.asarray(mappings.temporal, np.int32),
+        np.asarray(mappings.order, np.uint8),
+        np.asarray(mappings.spatial_x, np.int32),
+        np.asarray(mappings.spatial_y, np.int32),
+        np.asarray(mappings.keep, np.bool_),
         problems,
         machines.fanout,
         int((mappings.spatial_x.prod(axis=2) * mappings.spatial_y.prod(axis=2)).max()),

@@ -6,7 +6,7 @@ A convolution is the loop nest over n, k, c, p, q, r, s of
                            * inputs[n, c, stride_h * p + dilation_h * r, stride_w * q + dilation_w *
                            s]
 
-A matrix product of m x k by k x n is the one with N = m, K = n, C = k and all other bounds 1.
+A matrix product of m x k by k x n is the one with P = m, K = n, C = k and all other bounds 1.
 Groups are independent problems: evaluate one and count it as often as there are groups.
 """
 
@@ -17,6 +17,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+
+from archgym.cost_models.accelerator.operators import Product
 
 IntArray = NDArray[np.int64]
 
@@ -77,7 +79,13 @@ class Problem:
     @classmethod
     def gemm(cls, m: int, n: int, k: int) -> Problem:
         """The product of an m x k by a k x n matrix; the second holds the weights."""
-        return cls(n=m, k=n, c=k)
+        return cls(k=n, c=k, p=m)
+
+    @classmethod
+    def of(cls, product: Product) -> Problem:
+        """One of the products of an operator; it stands `product.batch` times."""
+        p = product
+        return cls(p.n, p.k, p.c, p.p, p.q, p.r, p.s, *p.stride, *p.dilation)
 
     @property
     def sizes(self) -> tuple[int, ...]:

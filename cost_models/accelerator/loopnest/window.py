@@ -20,6 +20,12 @@ RUNNING, MARKED = range(2)
 @inlined
 def describe(sets: IntArray, row: int, p: int, r: int, a: int, b: int) -> bool:
     """Describe the set of p x r points with coprime steps a and b; whether that was possible."""
+    if a == 1 and b == 1:
+        sets[row, KIND] = RUNNING
+        sets[row, RUNS] = 1
+        sets[row, LENGTH] = p + r - 1
+        sets[row, SIZE] = p + r - 1
+        return True
     runs, length, period = p, r, a
     if b != 1 and r > 1:
         if a != 1 and p > 1:

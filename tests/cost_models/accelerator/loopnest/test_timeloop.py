@@ -52,7 +52,7 @@ def test_without_windows_both_modes_agree(compat: str) -> None:
     mapping = Mapping(
         (
             LevelMapping({"C": 4}),
-            LevelMapping({"N": 8}, spatial_x={"K": 4}),
+            LevelMapping({"P": 8}, spatial_x={"K": 4}),
             LevelMapping({"C": 2, "K": 2}),
         )
     )
