@@ -19,6 +19,9 @@ FAR = -1e3
 GOOD = 16
 """Number of the best designs near which candidates are drawn."""
 
+NEAR = 8
+"""Number of the best designs whose surroundings a local choice is made from."""
+
 STEPS = 30
 """Largest number of steps of a climb on the acquisition."""
 
@@ -30,19 +33,42 @@ def warped(scores: FloatArray) -> FloatArray:
     that very poor designs do not flatten the differences between good ones (the half-rank warping
     of Song et al. 2024, arXiv:2408.11527).
     """
-    from scipy.special import ndtri
-
-    n = len(scores)
     middle = np.median(scores)
     better = scores[scores >= middle]
     spread = float(np.sqrt(np.mean(np.square(better - middle))))
     values = scores.copy()
     poor = scores < middle
     if spread > 0 and poor.any():
-        _, rank, count = np.unique(scores, return_inverse=True, return_counts=True)
-        below = np.cumsum(count) - 0.5 * (count + 1.0)
-        quantile = ndtri(np.minimum((below[rank] + 0.5) / n, 0.5))
-        values[poor] = middle + spread * quantile[poor]
+        values[poor] = middle + spread * np.minimum(_normal_quantiles(scores), 0.0)[poor]
+    return _standardised(values)
+
+
+def ranked(scores: FloatArray) -> FloatArray:
+    """Returns targets of mean 0 and variance 1 that depend on the order of the scores `(n,)` only.
+
+    They are normal quantiles, equal scores sharing one. The differences that are left between good
+    designs count however small they are.
+    """
+    return _standardised(_normal_quantiles(scores))
+
+
+VIEWS = ((warped, False), (ranked, True))
+"""How scores become targets, and whether the choice is local, in turn.
+
+The size of differences finds the way from afar. Ranks near the best designs go on where the
+differences between those are small against the spread of the scores.
+"""
+
+
+def _normal_quantiles(scores: FloatArray) -> FloatArray:
+    from scipy.special import ndtri
+
+    _, rank, count = np.unique(scores, return_inverse=True, return_counts=True)
+    below = np.cumsum(count) - 0.5 * (count + 1.0)
+    return np.asarray(ndtri((below[rank] + 0.5) / len(scores)))
+
+
+def _standardised(values: FloatArray) -> FloatArray:
     values = values - values.mean()
     deviation = float(values.std())
     return np.asarray(values / deviation if deviation > 0 else values)
@@ -129,6 +155,32 @@ def candidates(
     return fresh(space.canonical(np.concatenate(drawn)), seen)
 
 
+def surroundings(
+    space: DesignSpace,
+    ordered: BoolArray,
+    good: IntArray,
+    count: int,
+    seen: Seen,
+    rng: np.random.Generator,
+) -> IntArray:
+    """Returns new designs near good ones: their neighbours, and about `count` further changes.
+
+    Args:
+        space: the design space.
+        ordered: `(d,)`, which parameters are ordered.
+        good: designs `(k, d)`, at least one.
+        count: number of designs with one to three changes.
+        seen: what was proposed or told before.
+        rng: where the designs are drawn from.
+    """
+    drawn = [space.neighbours(row) for row in good]
+    for changes in range(1, 4):
+        parents = good[rng.integers(len(good), size=count // 3)]
+        genes = pick_genes(space, parents, changes, rng)
+        drawn.append(mutate(space, ordered, parents, genes, rng))
+    return fresh(space.canonical(np.concatenate(drawn)), seen)
+
+
 def climb(
     space: DesignSpace,
     starts: IntArray,
@@ -199,6 +251,7 @@ class Chooser:
         good: IntArray,
         seen: Seen,
         rng: np.random.Generator,
+        local: bool = False,
     ) -> IntArray:
         """Returns up to `n` different designs that are not in `seen`, fewer where none are left.
 
@@ -209,8 +262,14 @@ class Chooser:
             good: designs `(k, d)` near which to look, the best first, possibly none.
             seen: what was proposed or told before.
             rng: where candidates are drawn from.
+            local: whether to look near the best designs only, unless too few are left there.
         """
-        rows = candidates(space, self._ordered, good, self._pool, seen, rng)
+        rows = good[:0]
+        if local:
+            rows = surroundings(space, self._ordered, good[:NEAR], self._pool, seen, rng)
+        if len(rows) < n:
+            local = False
+            rows = candidates(space, self._ordered, good, self._pool, seen, rng)
         surrogate.add(rows)
         visited = Seen()
         visited.add(rows)
@@ -228,7 +287,8 @@ class Chooser:
             values[taken] = -np.inf
             top = np.argsort(-values, kind="stable")[: self._starts]
             starts, heights = np.concatenate([starts, rows[top]]), np.append(heights, values[top])
-            climb(space, starts, heights, evaluate, seen, visited)
+            if not local:
+                climb(space, starts, heights, evaluate, seen, visited)
             values = surrogate.values()
             values[taken] = -np.inf
             if len(taken) == len(rows):

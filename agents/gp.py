@@ -9,11 +9,11 @@ import numpy as np
 from archgym.agent import Agent
 from archgym.agents._acquisition import (
     GOOD,
+    VIEWS,
     Chooser,
     fresh,
     log_expected_improvement,
     unseen_sample,
-    warped,
 )
 from archgym.agents._gaussian_process import (
     Encoding,
@@ -36,8 +36,9 @@ class GPAgent(Agent):
     designs learns which are feasible; its probability multiplies the expected improvement
     (Schonlau, Welch and Jones 1998, doi:10.1214/lnms/1215456182). The acquisition is the log
     expected improvement of Ament et al. 2023 (arXiv:2310.20708), maximised over random designs,
-    changes of good ones, and by climbing from the best of them to neighbours. Within a batch,
-    chosen designs count as evaluated with their predicted score (the kriging believer of
+    changes of good ones, and by climbing from the best of them to neighbours. Every other batch is
+    chosen near the best designs only, by a process that learns the ranks of the scores. Within a
+    batch, chosen designs count as evaluated with their predicted score (the kriging believer of
     Ginsbourger, Le Riche and Carraro 2010, doi:10.1007/978-3-642-10701-6_6). Kernels are fitted
     again as the number of designs grows; in between, designs are appended to the Cholesky factor.
     Beyond `points` designs the model holds the best ones and a random part of the others.
@@ -60,7 +61,7 @@ class GPAgent(Agent):
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
         startup: Annotated[int, Range(2, 256, log=True)] = 12,
-        batch: Annotated[int, Range(1, 64, log=True)] = 4,
+        batch: Annotated[int, Range(1, 64, log=True)] = 2,
         pool: Annotated[int, Range(16, 4096, log=True)] = 512,
         starts: Annotated[int, Range(1, 32, log=True)] = 4,
         points: Annotated[int, Range(32, 2000, log=True)] = 1000,
@@ -77,9 +78,10 @@ class GPAgent(Agent):
         self._proposed = Seen()
         self._told = Seen()
         self._pending: dict[bytes, IntArray] = {}
-        self._score_model, self._feasible_model = (
-            GaussianProcess(self._encoding.owner, points, refit) for _ in range(2)
+        self._feasible_model, *self._score_models = (
+            GaussianProcess(self._encoding.owner, points, refit) for _ in range(1 + len(VIEWS))
         )
+        self._turn = 0
 
     @property
     def batch_size(self) -> int:
@@ -122,17 +124,20 @@ class GPAgent(Agent):
         points = self._encoding.encode(self.space, self._rows)
         waiting = np.array([*self._pending.values()], np.int64).reshape(-1, len(self.space))
         pending = self._encoding.encode(self.space, waiting)
-        score, allowed, best = None, None, 0.0
+        score, allowed, best, local = None, None, 0.0, False
         if feasible.any():
-            targets = warped(self._scores[feasible])
+            view, local = VIEWS[self._turn]
+            targets = view(self._scores[feasible])
             best = float(targets.max())
-            score = self._score_model.update(points[feasible], targets, pending, self.rng)
+            model = self._score_models[self._turn]
+            score = model.update(points[feasible], targets, pending, self.rng)
+            self._turn = (self._turn + 1) % len(VIEWS)
         if not feasible.all():
             labels = np.where(feasible, 1.0, -1.0)
             allowed = self._feasible_model.update(points, labels, pending, self.rng)
         surrogate = _Improvement(self.space, self._encoding, score, allowed, best)
         good = self._rows[np.argsort(-self._scores, kind="stable")[:GOOD]]
-        return self._chooser.choose(n, self.space, surrogate, good, self._proposed, self.rng)
+        return self._chooser.choose(n, self.space, surrogate, good, self._proposed, self.rng, local)
 
 
 class _Improvement:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from archgym.agent import Agent
 from archgym.agents._acquisition import (
     GOOD,
+    VIEWS,
     Chooser,
     fresh,
     log_expected_improvement,
     unseen_sample,
-    warped,
 )
 from archgym.agents._operators import Seen, balanced_sample, finite_or_worst
 from archgym.hyperparameters import Range
@@ -39,10 +39,11 @@ class RandomForestAgent(Agent):
     agreement gives a mean and a variance, the expected improvement is maximised by climbing from
     good designs, and some proposals are random ones. The trees are extremely randomised (Geurts,
     Ernst and Wehenkel 2006, doi:10.1007/s10994-006-6226-1), by scikit-learn. Below the median,
-    scores are replaced by their ranks. Infeasible designs count as the worst feasible one, and the
-    same trees predict how probable it is that a design is feasible, which multiplies the expected
-    improvement. Within a batch, the variance of a design shrinks by the share of the trees in which
-    it lies in one leaf with a design that was chosen.
+    scores are replaced by their ranks; every other batch learns ranks throughout and is chosen near
+    the best designs only. Infeasible designs count as the worst feasible one, and the same trees
+    predict how probable it is that a design is feasible, which multiplies the expected improvement.
+    Within a batch, the variance of a design shrinks by the share of the trees in which it lies in
+    one leaf with a design that was chosen.
 
     Args:
         space: the design space to search.
@@ -64,7 +65,7 @@ class RandomForestAgent(Agent):
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
         startup: Annotated[int, Range(2, 256, log=True)] = 12,
-        batch: Annotated[int, Range(1, 64, log=True)] = 4,
+        batch: Annotated[int, Range(1, 64, log=True)] = 2,
         trees: Annotated[int, Range(2, 256, log=True)] = 30,
         leaf: Annotated[int, Range(1, 16)] = 1,
         features: Annotated[float, Range(0.1, 1.0)] = 0.8,
@@ -82,6 +83,7 @@ class RandomForestAgent(Agent):
         self._scores = np.zeros(0)
         self._proposed = Seen()
         self._told = Seen()
+        self._turn = 0
 
     @property
     def batch_size(self) -> int:
@@ -117,7 +119,9 @@ class RandomForestAgent(Agent):
 
         feasible = np.isfinite(self._scores)
         targets = np.empty((len(feasible), 2))
-        targets[feasible, 0] = warped(self._scores[feasible])
+        view, local = VIEWS[self._turn]
+        targets[feasible, 0] = view(self._scores[feasible])
+        self._turn = (self._turn + 1) % len(VIEWS)
         targets[~feasible, 0] = targets[feasible, 0].min()
         targets[:, 1] = feasible
         forest = ExtraTreesRegressor(
@@ -129,7 +133,7 @@ class RandomForestAgent(Agent):
         forest.fit(encoded(self.space, self._rows), targets)
         surrogate = _Improvement(self.space, forest.estimators_, float(targets[:, 0].max()))
         good = self._rows[np.argsort(-self._scores, kind="stable")[:GOOD]]
-        return self._chooser.choose(n, self.space, surrogate, good, self._proposed, self.rng)
+        return self._chooser.choose(n, self.space, surrogate, good, self._proposed, self.rng, local)
 
 
 def encoded(space: DesignSpace, rows: IntArray) -> npt.NDArray[np.float32]:

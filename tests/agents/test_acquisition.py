@@ -5,6 +5,7 @@ from archgym.agents._acquisition import (
     Chooser,
     fresh,
     log_expected_improvement,
+    ranked,
     unseen_sample,
     warped,
 )
@@ -49,6 +50,17 @@ def test_targets_keep_the_order_and_bound_poor_scores():
     assert np.corrcoef(scores[better], targets[better])[0, 1] == pytest.approx(1.0)
     assert np.array_equal(warped(np.full(5, 3.0)), np.zeros(5))
     assert targets[scores == 0.5].std() == pytest.approx(0.0)
+
+
+def test_targets_by_rank_depend_on_the_order_only():
+    scores = np.array([3.0, -7.0, 3.0, 5.0, 0.0])
+    targets = ranked(scores)
+    assert targets[0] == targets[2]
+    assert (np.argsort(targets, kind="stable") == np.argsort(scores, kind="stable")).all()
+    assert targets.mean() == pytest.approx(0.0, abs=1e-12)
+    assert targets.std() == pytest.approx(1.0)
+    assert np.array_equal(targets, ranked(np.exp(scores)))
+    assert np.array_equal(ranked(np.full(5, 3.0)), np.zeros(5))
 
 
 def test_unseen_designs_come_first_then_repeats():
