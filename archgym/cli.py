@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archgym import commands, dataset_commands, model_commands, network_commands, verify_commands
+from archgym import (
+    commands,
+    dataset_commands,
+    model_commands,
+    network_commands,
+    proxy_commands,
+    verify_commands,
+)
 
 if TYPE_CHECKING:
     from archgym.runner import Outcome
@@ -277,6 +284,7 @@ app.command()(commands.leaderboard)
 app.command()(verify_commands.verify)
 app.command()(verify_commands.submit)
 app.add_typer(dataset_commands.dataset)
+app.add_typer(proxy_commands.proxy)
 app.add_typer(model_commands.trace)
 app.add_typer(network_commands.network)
 app.command()(model_commands.curve)

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from archgym import yamlfile
 from archgym.preset import problem_of
+from archgym.proxy import PREFIX
 from archgym.store import read_manifest
 from archgym.trialfile import TrialFileError, check_columns, read_trials, trial_file
 from archgym.workspace import read_plan
 
 if TYPE_CHECKING:
     import polars
-
-PROXY = "proxy:"
-"""Beginning of the fidelities whose answers are predictions."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,7 @@ class Source:
         missing: number of runs that have not begun.
         repeated: number of runs that are exported from another folder already.
         predicted: number of runs on a proxy, left out.
+        screened: number of exported runs that also asked cheaper fidelities, which is left out.
     """
 
     name: str
@@ -115,6 +114,7 @@ class Source:
     missing: int = 0
     repeated: int = 0
     predicted: int = 0
+    screened: int = 0
 
     def notes(self) -> Iterator[str]:
         """Says of which runs not everything is exported."""
@@ -124,6 +124,7 @@ class Source:
             "missing": (self.missing, "not begun"),
             "repeated": (self.repeated, "in another of the folders too, exported once"),
             "predicted": (self.predicted, "on a proxy, whose answers are predictions: left out"),
+            "screened": (self.screened, "asked cheaper fidelities too, whose answers are left out"),
         }
         for count, what in told.values():
             if count:
@@ -215,7 +216,7 @@ def chosen_runs(runs: Sequence[Run], sources: Sequence[Source], proxies: bool) -
     """Leaves out repetitions and, unless they are wanted, runs on a proxy; counts both."""
     kept: dict[str, Run] = {}
     for run in runs:
-        if run.fidelity.startswith(PROXY) and not proxies:
+        if run.fidelity.startswith(PREFIX) and not proxies:
             sources[run.source].predicted += 1
             continue
         there = kept.setdefault(run.id, run)
@@ -227,6 +228,7 @@ def chosen_runs(runs: Sequence[Run], sources: Sequence[Source], proxies: bool) -
     for run in kept.values():
         sources[run.source].complete += run.complete
         sources[run.source].partial += not run.complete
+        sources[run.source].screened += any(run.folder.glob("screened.*"))
     return list(kept.values())
 
 
@@ -255,7 +257,7 @@ def grouped(runs: Sequence[Run]) -> tuple[list[TaskGroup], list[str]]:
     names: dict[str, tuple[str, str]] = {}
     for run in runs:
         task = {k: v for k, v in run.manifest["task"].items() if k not in ("fidelity", "objective")}
-        predicted = run.fidelity if run.fidelity.startswith(PROXY) else ""
+        predicted = run.fidelity if run.fidelity.startswith(PREFIX) else ""
         problem, name = _names(run)
         identity = _identity(run)
         key = json.dumps([task, predicted, name], sort_keys=True)
@@ -284,5 +286,5 @@ def grouped(runs: Sequence[Run]) -> tuple[list[TaskGroup], list[str]]:
 def _names(run: Run) -> tuple[str, str]:
     """Returns the names of a run's problem and task, without a fidelity that answers the same."""
     full = str(run.manifest["task_name"])
-    name = full if run.fidelity.startswith(PROXY) else problem_of(full)
+    name = full if run.fidelity.startswith(PREFIX) else problem_of(full)
     return problem_of(name).removesuffix(f" {run.manifest['task']['objective']['name']}"), name

@@ -64,6 +64,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def proxy_digest(task: Task) -> str | None:
+    """Returns the digest of the proxy that answers for a task, None for its own cost model."""
+    from archgym.proxy import ProxyModel
+
+    return task.model.digest if isinstance(task.model, ProxyModel) else None
+
+
 def run_manifest(
     task: Task,
     agent: str,
@@ -99,6 +106,7 @@ def run_manifest(
         "max_repeats": max_repeats,
         "max_proposals": max_proposals,
         "warm_start": None if warm_start is None else dict(warm_start),
+        "proxy": proxy_digest(task),
         "space": task.space.fingerprint,
         "parameters": [parameter.describe() for parameter in task.space.parameters],
         "default": task.default.tolist(),

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from archgym import pareto
 from archgym.cost_model import Costs
 from archgym.digest import field_digests, trials_digest
+from archgym.manifest import proxy_digest
 from archgym.screening import budget_spent
 from archgym.space import BoolArray, IntArray
 from archgym.task import UNUSABLE, Evaluation, Task
@@ -125,6 +126,7 @@ def manifest_findings(record: Record, task: Task) -> Iterator[Finding]:
         # Options that came later have defaults that change nothing, or replay tells.
         "task": {name: value for name, value in task.spec.items() if name in manifest["task"]},
         "task_name": task.name,
+        "proxy": proxy_digest(task),
         "parameters": [parameter.describe() for parameter in task.space.parameters],
         "space": task.space.fingerprint,
         "default": task.default.tolist(),

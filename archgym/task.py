@@ -324,7 +324,19 @@ def make_task(env: str, *, objective: object = None, **options: Any) -> Task:
     environment = find_environment(env)
     chosen = resolve_objective(environment, objective)
     resolved = environment.resolve(options)
-    return Task(environment, resolved, chosen, environment.build(**resolved))
+    return Task(environment, resolved, chosen, _cost_model(environment, resolved))
+
+
+def _cost_model(environment: Environment, resolved: Mapping[str, Any]) -> CostModel:
+    """Builds the cost model that the options name, or the proxy that stands for it."""
+    from archgym.proxy import ProxyModel, proxy_path
+
+    path = proxy_path(resolved)
+    if path is None:
+        return environment.build(**resolved)
+    usual = environment.options["fidelity"].default_with(resolved)
+    base = environment.build(**{**resolved, "fidelity": usual})
+    return ProxyModel(path, base, environment.id, resolved)
 
 
 def format_design(design: Mapping[str, Value]) -> str:

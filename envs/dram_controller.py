@@ -165,7 +165,7 @@ ENVIRONMENT = Environment(
             "simulator",
             "cycle-level simulation, the same of a part of the trace, or a table of every design",
             ("simulator", "short", "table"),
-            prefixes=("table:",),
+            prefixes=("table:", "proxy:"),
         ),
         "allow_no_refresh": Option(False, "whether designs that lose data count as feasible"),
     },

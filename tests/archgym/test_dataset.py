@@ -121,11 +121,13 @@ def test_partial_empty_missing_and_repeated_runs_are_said(results, unfinish):
     (missing / "run.json").unlink()
     search(make_task("Outside-v0"), "random", budget=40, seed=5, path="alone")
     search(make_task("Outside-v0"), "random", budget=40, seed=5, path="again")
+    (results.parent / "alone/screened.parquet").write_bytes(b"cheaper")
     found = exported(results, "alone", "again")
     assert found.meta["notes"] == [
         "out: 2 of 4 runs partial, exported as far as they went",
         "out: 1 of 4 runs without any trial, listed in runs.parquet only",
         "out: 1 of 4 runs not begun",
+        "alone: 1 of 1 runs asked cheaper fidelities too, whose answers are left out",
         "again: 1 of 1 runs in another of the folders too, exported once",
     ]
     assert len(found) == 7 + 40 + 40

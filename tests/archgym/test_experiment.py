@@ -175,6 +175,7 @@ def test_runs_are_tasks_x_agents_x_seeds(outside):
         "env": "Outside-v0",
         "workload": "run",
         "mode": "ok",
+        "fidelity": "full",
         "objective": "fast",
     }
     assert (last.label, last.seed, last.budget) == ("genetic population=16 tournament=2", 7, 10)

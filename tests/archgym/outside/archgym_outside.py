@@ -17,7 +17,7 @@ from archgym.testing.toys import SeparableToy, fidelity_task
 class Model(SeparableToy):
     """The separable toy with one more metric that may be infinite, and ways to misbehave."""
 
-    def __init__(self, workload: str, mode: str) -> None:
+    def __init__(self, workload: str, mode: str, fidelity: str = "full") -> None:
         super().__init__((4, 3, 3, 8, 2, 2), forbidden=True)
         if workload.startswith("file:"):
             workload = Path(workload.removeprefix("file:")).read_text().strip()
@@ -60,6 +60,7 @@ ENVIRONMENT = Environment(
     options={
         "workload": Option("walk", "what is run"),
         "mode": Option("ok", "how it behaves", ("ok", "fail", "die", "slow")),
+        "fidelity": Option("full", "what answers", ("full",), prefixes=("proxy:",)),
     },
     objectives=(
         Objective("fast", ("cost_ns",)),
