@@ -22,12 +22,12 @@ _INTERNAL: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": Tru
 
 
 def forget_stale_kernels(folder: Path) -> None:
-    """Remove cached kernels that are older than a source file of the folder.
+    """Remove cached kernels that are older than a source file of the folder, or than this file.
 
     Numba notices a change of the file of a function, but not of the files of those it calls; a
     working copy that is updated would go on with the old ones.
     """
-    newest = max(path.stat().st_mtime for path in folder.glob("*.py"))
+    newest = max(path.stat().st_mtime for path in (*folder.glob("*.py"), Path(__file__)))
     for path in (folder / "__pycache__").glob("*.nb[ci]"):
         try:
             if path.stat().st_mtime < newest:
