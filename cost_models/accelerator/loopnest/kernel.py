@@ -482,12 +482,13 @@ def walk_points(
         parts = 1
         for level in range(levels - 1, -1, -1):
             instances[level] = parts
+            here = 1
             for d in range(7):
                 split[level, d] = spatial_x[x, level, d] * spatial_y[y, level, d]
-                parts *= split[level, d]
-        macs = 1.0
-        for d in range(7):
-            macs *= problems[p, d]
+                here *= split[level, d]
+            parts *= here
+        # As many as iterations of all units in use.
+        macs = float(parts)
         steps[0, P] = problems[p, 7]
         steps[0, R] = problems[p, 9]
         steps[1, Q] = problems[p, 8]
@@ -529,7 +530,7 @@ def walk_points(
             held[at],
             instances,
             outside[0, 0],
-            macs,
+            macs * outside[0, 0],
             capacity[i if capacity.shape[0] > 1 else 0],
             bandwidth[i if bandwidth.shape[0] > 1 else 0],
             energy[i if energy.shape[0] > 1 else 0],

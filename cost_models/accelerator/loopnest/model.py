@@ -139,7 +139,7 @@ def evaluate(
         macs / (totals[:, CYCLES] * units),
         level_cycles,
         overflow,
-        (overflow == 0).all(axis=1),
+        np.logical_and.reduce([overflow[:, level] == 0 for level in range(levels)]),
     )
     if not counts:
         return result
