@@ -111,7 +111,7 @@ class Mappings:
             np.array([[[t not in x.bypass for t in TENSORS] for x in row] for row in levels]),
         )
 
-    def check(self, machines: Machines, problems: IntArray, *, imperfect: bool = False) -> int:
+    def check(self, machines: Machines, problems: IntArray) -> int:
         """Number of points that the arrays describe, after a check of shapes, signs and products.
 
         Raises:
@@ -137,8 +137,7 @@ class Mappings:
             for part in (self.temporal, self.spatial_x, self.spatial_y):
                 product = product * part[:, level]
         bounds = problems[:, : len(DIMS)]
-        off = product < bounds if imperfect else product != bounds
-        _first(off.any(1), "factors of a dimension do not multiply to its bound")
+        _first((product != bounds).any(1), "factors of a dimension do not multiply to its bound")
         return n
 
 

@@ -107,12 +107,3 @@ class Hierarchy:
     def macs(self) -> int:
         """MAC units."""
         return math.prod(level.fanout_x * level.fanout_y for level in self.levels)
-
-    def index(self, name: str) -> int:
-        """Position of the level of that name, 0 the innermost."""
-        for i, level in enumerate(self.levels):
-            if level.name == name:
-                return i
-        raise ValueError(
-            f"level {name!r} is none of {', '.join(level.name for level in self.levels)}"
-        )

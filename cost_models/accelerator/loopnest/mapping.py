@@ -50,7 +50,7 @@ class Mapping:
                 found.append(int(part.get(dimension, 1)))
         return found
 
-    def check(self, hierarchy: Hierarchy, problem: Problem, *, imperfect: bool = False) -> None:
+    def check(self, hierarchy: Hierarchy, problem: Problem) -> None:
         """Check that the mapping is one of this problem on this hierarchy.
 
         Capacities are not looked at here: `evaluate_one` does that.
@@ -58,7 +58,6 @@ class Mapping:
         Args:
             hierarchy: The hierarchy.
             problem: The operator.
-            imperfect: Whether factors may multiply to more than a bound.
 
         Raises:
             ValueError: If the number of levels differs, a name is unknown, a factor is not
@@ -77,7 +76,7 @@ class Mapping:
             )
         for dimension, bound in zip(DIMS, problem.sizes, strict=True):
             product = math.prod(self.factors(dimension))
-            if product != bound and not (imperfect and product > bound):
+            if product != bound:
                 at = " x ".join(str(f) for f in self.factors(dimension) if f > 1) or "1"
                 raise ValueError(
                     f"mapping: factors of {dimension} multiply to {product} ({at}), "

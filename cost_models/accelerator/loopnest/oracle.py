@@ -10,7 +10,6 @@ iterations.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 
 from archgym.cost_models.accelerator.loopnest.mapping import Mapping
@@ -83,7 +82,7 @@ def count(problem: Problem, mapping: Mapping) -> Counts:
 
     Args:
         problem: A small operator.
-        mapping: A mapping of it, perfect or not.
+        mapping: A mapping of it.
     """
     walk = Walk(problem, mapping)
     found: Counts = {}
@@ -137,8 +136,3 @@ def _exchange(walk: Walk, tensor: str, child: int, parent: int, found: Counts) -
                     add(child, what, sum(len(tile) for tile in tiles))
                 touched |= together
             before, union = tiles, together
-
-
-def volume(mapping: Mapping) -> int:
-    """Iterations that a walk goes through."""
-    return math.prod(math.prod(mapping.factors(d)) for d in DIMS)
