@@ -107,20 +107,35 @@ class _Rounds:
             self._listener.ended(spec, failure)
 
 
-def run_value(run: RunResult, summary: AgentSummary) -> float:
-    """Returns how well a run did, higher is better.
+CHECKPOINTS = (16, 8, 4, 2, 1)
+"""A run is judged after its budget divided by each of these, so that of two settings that both find
+the optimum the faster one is better."""
 
-    Minus its regret where the optimum is known, else its best score, which is a log ratio to the
-    default design as well. Of Pareto objectives, minus the share of the true front's hypervolume
-    that is missing, or the hypervolume beyond `PARETO_REFERENCE`.
+
+def run_value(run: RunResult, summary: AgentSummary) -> float:
+    """Returns how well a run did, higher is better: the mean of its values at `CHECKPOINTS`.
+
+    A value is minus the regret of what was found so far where the optimum is known, else the best
+    score so far, which is a log ratio to the default design as well. Of Pareto objectives, minus
+    the share of the true front's hypervolume that is missing, or the hypervolume beyond
+    `PARETO_REFERENCE`.
     """
+    counts = [
+        max(1, int(np.searchsorted(run.spent, run.spec.budget / part, side="right")))
+        for part in CHECKPOINTS
+    ]
+    return float(np.mean([_value_after(run, summary, count) for count in counts]))
+
+
+def _value_after(run: RunResult, summary: AgentSummary, count: int) -> float:
+    """Returns the value of the first `count` trials."""
     optimum = summary.optimum
     if run.objectives is not None:
+        found = run.objectives[:count]
         if optimum is not None and optimum.front is not None:
-            return -optimum.front.regret(run.objectives)
-        goals = run.objectives.shape[1]
-        return hypervolume(run.objectives, np.full(goals, PARETO_REFERENCE))
-    best = float(reward(np.array([run.best]))[0])
+            return -optimum.front.regret(found)
+        return hypervolume(found, np.full(found.shape[1], PARETO_REFERENCE))
+    best = float(reward(run.scores[:count].max(keepdims=True))[0])
     return best if optimum is None else -optimum.regret(best)
 
 

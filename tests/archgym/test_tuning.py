@@ -1,11 +1,14 @@
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from archgym import yamlfile
 from archgym.agent import find_agent
 from archgym.experiment import ExperimentError, load_experiment, parse_experiment
 from archgym.hyperparameters import Choice, Hyperparameter, Range, declared, resolve
+from archgym.metric import INFEASIBLE_REWARD
 from archgym.plan import plan
 from archgym.preset import Preset, bundled_presets, load_preset, problem_of
 from archgym.results import load_results
@@ -90,6 +93,24 @@ def test_every_agent_gets_as_many_settings_and_the_best_becomes_its_preset(fair)
     assert small["population"] == 4
     first = yamlfile.read(outcome.folder / "rounds/000/experiment.yaml")["agents"][0]
     assert first.items() >= DEFAULTS.items()
+
+
+def test_of_two_runs_that_find_the_same_the_faster_is_better(fair):
+    outcome = tune(load_experiment(fair), workers=1)
+    results = load_results(outcome.folder / "rounds" / "000")
+    summary = results.tasks[0].agents[0]
+    spec = dataclasses.replace(summary.runs[0].spec, budget=32)
+
+    def value(scores):
+        spent = np.arange(1.0, len(scores) + 1)
+        run = dataclasses.replace(summary.runs[0], spec=spec, scores=np.array(scores), spent=spent)
+        return run_value(run, dataclasses.replace(summary, optimum=None))
+
+    # Judged after 2, 4, 8, 16 and 32 designs.
+    assert value([0.0] * 3 + [1.0] * 29) == pytest.approx(4 / 5)
+    assert value([0.0] * 20 + [1.0] * 12) == pytest.approx(1 / 5)
+    assert value([-np.inf] * 2 + [0.0] * 30) == pytest.approx(INFEASIBLE_REWARD / 5)
+    assert value([0.0, 0.0, 1.0]) == pytest.approx(4 / 5), "a run that ended early keeps its best"
 
 
 def test_an_interrupted_tuning_goes_on_as_if_nothing_had_happened(fair):
