@@ -48,7 +48,7 @@ class Facts:
         told = {
             "Versions": ", ".join(f"{k} {v}" for k, v in manifest.get("versions", {}).items()),
             "Source": source,
-            "Machine": f"{host.get('system', '-')}, {host.get('cpus', '-')} cores, "
+            "Machine": f"{host.get('processor', '-')}, {host.get('cpus', '-')} cores, {host.get('system', '-')}, "
             f"Python {host.get('python', '-')}",
         }
         for name, text in told.items():

@@ -49,12 +49,23 @@ def git_state() -> dict[str, Any] | None:
     return {"commit": commit.stdout.strip(), "clean": not status.stdout.strip()}
 
 
+def _processor() -> str:
+    """Returns the processor's model as the system names it, "unknown" where it does not."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), "") or platform.processor() or "unknown"
+
+
 @functools.cache
 def host() -> dict[str, Any]:
     """Returns a description of the machine."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cpus": os.cpu_count(),
     }
 
