@@ -48,8 +48,8 @@ class Facts:
         told = {
             "Versions": ", ".join(f"{k} {v}" for k, v in manifest.get("versions", {}).items()),
             "Source": source,
-            "Machine": f"{host.get('processor', '-')}, {host.get('cpus', '-')} cores, {host.get('system', '-')}, "
-            f"Python {host.get('python', '-')}",
+            "Machine": f"{host.get('processor', '-')}, {host.get('cpus', '-')} cores, "
+            f"{host.get('system', '-')}, Python {host.get('python', '-')}",
         }
         for name, text in told.items():
             self.values.setdefault(name, Counter())[text] += 1
