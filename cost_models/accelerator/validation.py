@@ -1,4 +1,4 @@
-"""Side by side with SCALE-Sim, Timeloop, MAESTRO, ZigZag, CACTI, GenZ and LLM-Viewer.
+"""Side by side with SCALE-Sim, Timeloop, MAESTRO, ZigZag, CACTI, GenZ, LLM-Viewer and FuseMax.
 
 Reads reference figures from a folder and evaluates every row of them. Every check runs for which
 the folder has a file. In the modes that count as another tool does, rows must be equal; what the
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from archgym.cost_models.accelerator.fusion.validation_fusemax import STEPS as FUSEMAX
 from archgym.cost_models.accelerator.loopnest.validation_maestro import maestro
 from archgym.cost_models.accelerator.loopnest.validation_timeloop import timeloop
 from archgym.cost_models.accelerator.loopnest.validation_zigzag import zigzag
@@ -27,6 +28,7 @@ STEPS: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (
     ("llm_genz.csv", genz_rows),
     ("llm_llmviewer.csv", llm_viewer_rows),
     ("sram_cacti7.csv", cacti),
+    *FUSEMAX,
 )
 
 
@@ -34,7 +36,7 @@ def validate(reference: Path) -> list[Check]:
     """Run every check for which the folder has files.
 
     Args:
-        reference: Folder of reference figures, or one with a folder `accel` of them.
+        reference: Folder of reference figures, or one with folders `accel` and `fusemax` of them.
 
     Returns:
         The comparisons, in the order of the documentation's tables.
@@ -43,11 +45,12 @@ def validate(reference: Path) -> list[Check]:
         ValueError: If the folder has no such file, or a file lacks a column or a row; the message
             names the file and what is missing.
     """
-    folder = reference / "accel" if (reference / "accel").is_dir() else reference
+    folders = (reference, reference / "accel", reference / "fusemax")
     checks: list[Check] = []
     for name, step in STEPS:
-        if (folder / name).is_file():
-            checks.extend(step(folder / name))
+        found = [folder / name for folder in folders if (folder / name).is_file()]
+        if found:
+            checks.extend(step(found[0]))
     if not checks:
         raise ValueError(
             f"{reference}: no accelerator reference figures, expected at least one of "

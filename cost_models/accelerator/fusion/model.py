@@ -1,0 +1,182 @@
+"""Latency of attention on a square array and a vector array, batched over designs.
+
+A tile is D queries against D keys of a head; t1 = ceil(D / lanes) cycles is what the vector array
+takes for one operation per query of a block. Per tile, with x the cycles of a subtraction and
+exponential:
+
+    array, products        E and F cycles (outputs stay) or D each (weights stay; E, F <= D)
+    vector array, `apart`  (c + x) D t1 for scores: c = 3 with three and two passes (maximum, sum,
+                           quotient), 2 with one pass (maximum, sum); and corrections between tiles
+    corrections            two passes (3 + x) t1; one pass (3 + x + 2 F) t1 and F t1 D / M for the
+                           quotient: maximum, factor, denominator (product, sum), outputs (product,
+                           sum)
+
+`unfused` runs products and softmax one after the other, each at the slower of memory and arrays.
+`apart` overlaps them: the slowest of memory, array and lanes. `stalled` and `interleaved` give
+maximum, exponential and sum to the array's elements and overlap in pairs
+
+    (E + 1 | z)   (0 | m)   (x + 1 | c)   (F | v)          array | lanes, per tile
+
+of z quotients and sums, m running maximum, c corrections, v running outputs; of two and three
+passes F + 1 for the quotient as a product. `stalled` waits D cycles more for every maximum, and
+adds outputs in the last pair, as no tile follows that would hide it (FuseMax, MICRO 2024: its
+steps "+Architecture" and "+Binding").
+"""
+
+from __future__ import annotations
+
+from archgym.cost_models.accelerator.fusion.traffic import (
+    Traffic,
+    columns,
+    rowwise,
+    tiled,
+    unfused,
+)
+from archgym.cost_models.accelerator.fusion.types import (
+    Array,
+    AttentionSizes,
+    Fusion,
+    FusionDesigns,
+    RowMapping,
+)
+
+
+def fusion(
+    sizes: AttentionSizes,
+    designs: FusionDesigns,
+    mapping: RowMapping | None = None,
+    *,
+    divide: bool = False,
+) -> Fusion:
+    """Evaluate all attentions on all designs.
+
+    Args:
+        sizes: Attentions `(w,)`, of the same library and type as the designs.
+        designs: Arrays `(d,)`.
+        mapping: Where fused cascades of two and three passes keep tensors; needed if there are any.
+        divide: Groups of query blocks, in cascades of one pass, are divisors of all blocks.
+
+    Raises:
+        ValueError: If a mapping is needed and missing.
+    """
+    from array_api_compat import array_namespace
+
+    xp = array_namespace(designs.array)
+    by_rows = (designs.passes > 1) & (designs.binding > 0)
+    if mapping is None and bool(xp.any(by_rows)):
+        raise ValueError("mapping: missing, fused cascades of two and three passes need one")
+    each = columns(designs)
+    moved = _traffic(xp, sizes, each, mapping, divide)
+    stays = 0.0 * each.array if mapping is None else mapping.weights_stay
+    stays = xp.where((each.passes > 1) & (each.binding > 0), stays, 0.0 * each.array)
+    return _latency(xp, sizes, each, moved, stays)
+
+
+def _traffic(
+    xp: Array,
+    sizes: AttentionSizes,
+    designs: FusionDesigns,
+    mapping: RowMapping | None,
+    divide: bool,
+) -> Traffic:
+    """Of every design, by its cascade and binding."""
+    tiles = tiled(xp, sizes, designs, divide)
+    rows = tiles if mapping is None else rowwise(xp, sizes, designs, mapping)
+    apart = unfused(xp, sizes, designs)
+    once = designs.passes == 1
+    never = designs.binding == 0
+
+    def of(name: str) -> Array:
+        picked = xp.where(once, getattr(tiles, name), getattr(rows, name))
+        return xp.where(never, getattr(apart, name), picked)
+
+    products = tuple(
+        xp.where(never, alone, xp.where(once, tile, row))
+        for alone, tile, row in zip(apart.products, tiles.products, rows.products, strict=True)
+    )
+    return Traffic(
+        (products[0], products[1], products[2]),
+        of("kv_passes"),
+        of("spilled"),
+        of("overflow_bytes"),
+    )
+
+
+def _latency(
+    xp: Array, sizes: AttentionSizes, designs: FusionDesigns, moved: Traffic, stays: Array
+) -> Fusion:
+    d, x, passes, binding = designs.array, designs.exp_cycles, designs.passes, designs.binding
+    e, f = sizes.key_size, sizes.value_size
+    across = xp.ceil(sizes.keys / d)
+    tiles = sizes.batch * sizes.heads * xp.ceil(sizes.queries / d) * across
+    t1 = xp.ceil(d / designs.lanes)
+    once, twice = passes == 1, passes == 2
+    nothing = 0.0 * (x + f)
+    first = xp.where(stays > 0, d * xp.ceil(e / d), e + nothing)
+    last = xp.where(stays > 0, d * xp.ceil(f / d), f + nothing)
+    corrections = xp.where(twice, 3.0 + x + nothing, nothing)
+    corrections = xp.where(once, 3.0 + x + 2.0 * f + f / across, corrections)
+    scores = xp.where(once, 2.0 + x, 3.0 + x)
+    softmax = t1 * (scores * d + corrections)
+    array, lanes, serial = _shared(xp, sizes, designs, t1, across, first, last)
+    shared = binding >= 2
+    array = tiles * xp.where(shared, array, first + last)
+    lanes = tiles * xp.where(shared, lanes, softmax)
+    total = xp.where(shared, tiles * serial, xp.maximum(array, lanes))
+    clock, speed = designs.clock_hz, designs.dram_bytes_per_s
+    bytes_all = moved.products[0] + moved.products[1] + moved.products[2]
+    memory_s = bytes_all / speed
+    fused_s = xp.maximum(memory_s, total / clock)
+    parts = (tiles * first, tiles * last, lanes)
+    unfused_s = 0.0 * fused_s
+    for bytes_each, cycles in zip(moved.products, parts, strict=True):
+        unfused_s = unfused_s + xp.maximum(bytes_each / speed, cycles / clock)
+    latency_s = xp.where(binding == 0, unfused_s, fused_s)
+    # Products with weights that stay use E or F of the array's D rows.
+    work = xp.where(shared, array, tiles * (e + f + nothing))
+    return Fusion(
+        latency_s,
+        memory_s,
+        array / clock,
+        lanes / clock,
+        bytes_all,
+        work / clock / latency_s,
+        lanes / clock / latency_s,
+        moved.kv_passes,
+        moved.spilled,
+        moved.overflow_bytes,
+    )
+
+
+def _shared(
+    xp: Array,
+    sizes: AttentionSizes,
+    designs: FusionDesigns,
+    t1: Array,
+    across: Array,
+    first: Array,
+    last: Array,
+) -> tuple[Array, Array, Array]:
+    """Cycles per tile if both arrays do the softmax: of the array, of lanes, and in all."""
+    d, x, f = designs.array, designs.exp_cycles, sizes.value_size
+    once, twice = designs.passes == 1, designs.passes == 2
+    stalled = designs.binding == 2
+    nothing = 0.0 * (x + f + t1)
+    ratio = f / across
+    # Quotients of outputs, or reciprocals of denominators.
+    ends = xp.where(once, 1.0 + ratio, 1.0 / across + nothing)
+    sums = xp.where(once, f + nothing, nothing)
+    ends = t1 * xp.where(stalled, ends, ends + sums)
+    fix = t1 * xp.where(once | twice, x + 1.0 + nothing, 1.0 + nothing)
+    outputs = xp.where(once, f + nothing, xp.where(twice, 1.0 + nothing, nothing))
+    outputs = t1 * xp.where(stalled, outputs + sums, outputs)
+    quotient = xp.where(once, 0.0 * x, 1.0 + 0.0 * x)
+    array = (first + 1.0, x + 1.0 + nothing, last + quotient)
+    serial = (
+        xp.maximum(array[0], ends)
+        + t1
+        + xp.maximum(array[1], fix)
+        + xp.maximum(array[2], outputs)
+        + xp.where(stalled, d + nothing, nothing)
+    )
+    return array[0] + array[1] + array[2], ends + t1 + fix + outputs, serial
