@@ -31,7 +31,10 @@ from archgym.table import file_digests
 FORMAT = 1
 PREFIX = "proxy:"
 """Beginning of the fidelities that are proxies."""
-_FIELDS = ("format", "env", "options", "fingerprint", "inputs", "model", "metrics", "rules")
+_FIELDS = (
+    *("format", "env", "options", "fingerprint", "reference"),
+    *("inputs", "model", "metrics", "rules"),
+)
 
 
 def proxy_path(options: Mapping[str, Any]) -> Path | None:
@@ -159,6 +162,7 @@ class ProxyModel:
         self.metrics: tuple[Metric, ...] = base.metrics
         self.default: Mapping[str, Value] = base.default
         self.features: FloatFeatures = base.features
+        self._default = self.space.encode(self.default)
         self._check(environment_id, options)
         self._rules = tuple(base.evaluate(np.zeros((0, len(self.space)), np.int64)).violations)
 
@@ -186,10 +190,18 @@ class ProxyModel:
         return self.proxy.digest
 
     def evaluate(self, designs: IntArray) -> Costs:
-        """Predicts canonical rows `(n, d)` that obey the space's constraints."""
+        """Predicts canonical rows `(n, d)` that obey the space's constraints.
+
+        The default design, to which scores are relative, is answered as the cost model did.
+        """
         count = len(designs)
         told = self.proxy.predict(self.space, designs) if count else {}
+        default = (designs == self._default).all(axis=1)
+        for name, values in told.items():
+            values[default] = self.proxy.meta["reference"][name]
         broken = self.proxy.broken(self.space, designs) if count else {}
         metrics = {m.name: told.get(m.name, np.full(count, np.nan)) for m in self.metrics}
         rules = {name: broken.get(name, np.zeros(count, np.bool_)) for name in self._rules}
+        for mask in rules.values():
+            mask[default] = False
         return Costs(metrics, rules)

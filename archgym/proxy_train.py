@@ -162,6 +162,7 @@ def _train(root: Path, known: Dataset, task: Task, training: Training) -> dict[s
         "options": {k: v for k, v in task.options.items() if k != "fidelity"},
         "option_files": file_digests(task.options),
         "fingerprint": task.space.fingerprint,
+        "reference": task.reference,
         "inputs": inputs.shape[1],
         "model": training.model,
         "settings": dict(SETTINGS[training.model]),

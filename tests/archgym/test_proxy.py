@@ -181,6 +181,16 @@ def test_a_proxy_is_a_cost_model_like_any_other(data, model, quick):
     assert task.optimum is None
 
 
+def test_scores_on_a_proxy_are_relative_to_the_true_default_design(data, workplace):
+    true = make_task("Outside-v0")
+    train_proxy(data, None, "proxy", Training(timed=False))
+    task = make_task("Outside-v0", fidelity="proxy:proxy")
+    known = {name: value for name, value in task.reference.items() if np.isfinite(value)}
+    assert known and known.items() <= true.reference.items()
+    around = np.concatenate([task.default[None], task.space.sample(5, np.random.default_rng(0))])
+    assert task.evaluate(around).score[0] == 0.0
+
+
 def test_runs_on_a_proxy_are_marked_and_verified(data, workplace):
     train_proxy(data, None, "p", Training(timed=False))
     (workplace / "e.yaml").write_text(
