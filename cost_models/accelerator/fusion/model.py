@@ -25,6 +25,9 @@ steps "+Architecture" and "+Binding").
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from archgym.cost_models.accelerator.fusion.traffic import (
     Traffic,
     columns,
@@ -80,25 +83,30 @@ def _traffic(
     divide: bool,
 ) -> Traffic:
     """Of every design, by its cascade and binding."""
-    tiles = tiled(xp, sizes, designs, divide)
-    rows = tiles if mapping is None else rowwise(xp, sizes, designs, mapping)
-    apart = unfused(xp, sizes, designs)
-    once = designs.passes == 1
+    once = (designs.passes == 1) & (designs.binding > 0)
     never = designs.binding == 0
+    kinds: list[tuple[Array, Callable[[], Traffic]]] = [
+        (once, partial(tiled, xp, sizes, designs, divide)),
+        (never, partial(unfused, xp, sizes, designs)),
+    ]
+    if mapping is not None:
+        kinds.append((~(once | never), partial(rowwise, xp, sizes, designs, mapping)))
+    found = [(mask, traffic()) for mask, traffic in kinds if bool(xp.any(mask))]
+    result = found[0][1]
+    for mask, other in found[1:]:
+        result = _where(xp, mask, other, result)
+    return result
 
-    def of(name: str) -> Array:
-        picked = xp.where(once, getattr(tiles, name), getattr(rows, name))
-        return xp.where(never, getattr(apart, name), picked)
 
-    products = tuple(
-        xp.where(never, alone, xp.where(once, tile, row))
-        for alone, tile, row in zip(apart.products, tiles.products, rows.products, strict=True)
+def _where(xp: Array, mask: Array, new: Traffic, old: Traffic) -> Traffic:
+    first, last, middle = (
+        xp.where(mask, a, b) for a, b in zip(new.products, old.products, strict=True)
     )
     return Traffic(
-        (products[0], products[1], products[2]),
-        of("kv_passes"),
-        of("spilled"),
-        of("overflow_bytes"),
+        (first, last, middle),
+        xp.where(mask, new.kv_passes, old.kv_passes),
+        xp.where(mask, new.spilled, old.spilled),
+        xp.where(mask, new.overflow_bytes, old.overflow_bytes),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from archgym.cost_models.accelerator.fusion.area import area_um2
 from archgym.cost_models.accelerator.fusion.linear import Linear, linear_layers
 from archgym.cost_models.accelerator.fusion.model import fusion
 from archgym.cost_models.accelerator.fusion.presets import (
@@ -24,6 +25,7 @@ from archgym.cost_models.validation import Check, Target, compare, read_rows
 _EQUAL = Target(exact=1.0)
 # The mapper's choices at 256K are not the least traffic, see the documentation.
 _UNFUSED = Target(exact=20 / 24, max_error=0.003)
+_AREA = Target(max_error=0.01)
 _FILES = {
     "attn-unfused.csv": "unfused",
     "attn-flat.csv": "flat",
@@ -131,7 +133,7 @@ def _mean(
 
 
 def sweep(path: Path) -> Iterator[Check]:
-    """The sweep of arrays: traffic, latency and what bounds it, and the order of latencies."""
+    """The sweep of arrays: traffic, latency and what bounds it, area; every row."""
     ours = {
         "traffic": "dram_bytes",
         "mem_lat": "memory_s",
@@ -139,14 +141,16 @@ def sweep(path: Path) -> Iterator[Check]:
         "comp_1d_lat": "lanes_s",
         "latency": "latency_s",
     }
-    rows = read_rows(path, ("model", "PE_dim", *ours))
+    rows = read_rows(path, ("model", "PE_dim", "area", *ours))
     for model in dict.fromkeys(row["model"] for row in rows):
         part = [row for row in rows if row["model"] == model]
         sizes = model_sizes([model], [2**18])
-        _, found = array_sweep(sizes, [int(row["PE_dim"]) for row in part])
+        designs, found = array_sweep(sizes, [int(row["PE_dim"]) for row in part])
         for column, name in ours.items():
             values = getattr(found, name)[:, 0]
             yield compare(_NAME, f"arrays, {model}", column, values, _column(part, column), _EQUAL)
+        name, area = f"arrays, {model}", area_um2(designs)
+        yield compare(_NAME, name, "area", area, _column(part, "area"), _AREA)
 
 
 STEPS: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (

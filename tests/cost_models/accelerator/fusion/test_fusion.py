@@ -14,6 +14,7 @@ from archgym.cost_models.accelerator.fusion import (
     fusion,
     sizes_of,
 )
+from archgym.cost_models.accelerator.fusion.area import area_um2
 from archgym.cost_models.accelerator.fusion.linear import linear_layers
 from archgym.cost_models.accelerator.fusion.presets import (
     CLOCK_HZ,
@@ -98,6 +99,9 @@ def test_published_layers_and_arrays():
         [30266.668803268083, 118.2793728, 29.583229276595745], rel=1e-14
     )
     assert designs.buffer_bytes[2] == 2 * 512 * (128 + 4 * 130)
+    assert area_um2(designs) == pytest.approx(
+        [5441230.48908, 1220894441.8412402, 4885081008.9724], rel=0.01
+    )
 
 
 def test_one_pass_counted_tile_by_tile():
@@ -259,5 +263,7 @@ def test_wrong_names_and_sizes_are_refused():
         sizes_of(batch=1, heads=1, queries=0, keys=1, key_size=1, value_size=1)
     with pytest.raises(ValueError, match="model: unknown name 'GPT'"):
         model_sizes(["GPT"], [K])
+    with pytest.raises(ValueError, match="sizes: 2 attentions are not allowed, must be one"):
+        array_sweep(model_sizes(["BERT"] * 2, [K, K]), [16])
     with pytest.raises(ValueError, match="mapping: missing"):
         fusion(model_sizes(["BERT"], [K]), preset("flat"))
