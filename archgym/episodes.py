@@ -33,8 +33,10 @@ def check_id(dataset_id: str) -> None:
     Raises:
         ValueError: naming what is wrong.
     """
-    if importlib.util.find_spec("minari") is None:
-        raise ValueError("minari: is not installed: pip install minari")
+    # Minari's Arrow files need Pillow, which it does not say in its requirements.
+    for module in ("minari", "PIL"):
+        if importlib.util.find_spec(module) is None:
+            raise ValueError(f"minari: {module} is not installed: pip install minari pillow")
     if not _ID.fullmatch(dataset_id):
         raise ValueError(f"minari: name {dataset_id!r} is not of the form NAME-v0 or GROUP/NAME-v0")
 

@@ -314,6 +314,7 @@ def test_croissant_is_valid_and_describes_every_column(results):
 @pytest.mark.parametrize("episode, horizon", [("refine", 9), ("single", None)])
 def test_minari_episodes_are_what_the_environment_returns(results, episode, horizon, monkeypatch):
     minari = pytest.importorskip("minari", reason="minari is not installed")
+    pytest.importorskip("PIL", reason="Pillow is not installed, which Minari needs")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(results.resolve().parent / "minari"))
     found = exported(results)
     written = found.to_minari("toy/walk-v0", episode=episode, horizon=horizon)
@@ -340,5 +341,6 @@ def test_minari_episodes_are_what_the_environment_returns(results, episode, hori
 def test_minari_says_how_it_is_installed(results, command, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     status, _, err = command("dataset", "export", "out", "-o", "data", "--minari", "toy-v0")
-    assert (status, err) == (2, "error: minari: is not installed: pip install minari\n")
+    told = "error: minari: minari is not installed: pip install minari pillow\n"
+    assert (status, err) == (2, told)
     assert not (results.parent / "data").exists()

@@ -119,7 +119,9 @@ def test_a_description_may_change(toy):
     assert run_experiment(described, "out", workers=1, resume=True).complete == 4
 
 
-def test_mistakes_of_tasks_are_found_before_anything_is_written(toy):
+def test_mistakes_of_tasks_are_found_before_anything_is_written(toy, monkeypatch):
+    monkeypatch.chdir(toy.parent)
+    (toy.parent / "w").write_text("fly")
     toy.write_text(
         toy.read_text().replace(
             "{env: Outside-v0}", "{env: Outside-v0, workload: 'file:w'}\n  - {env: Outside-v0}"
