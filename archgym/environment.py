@@ -104,6 +104,7 @@ class Environment:
             `archgym.best_known`, or None where there is none.
         fidelities: takes the resolved options and returns the fidelities that a task with them may
             ask, the cheapest first, with costs per design in any one unit; see `ladder`.
+        joins_workloads: whether several workloads may be joined by `+` into one.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Environment:
     tabulated: Callable[..., TableModel | None] | None = None
     best_known: Callable[..., Path | None] | None = None
     fidelities: Callable[..., tuple[Fidelity, ...]] | None = None
+    joins_workloads: bool = False
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Fills in defaults and checks option names and choices.
@@ -134,8 +136,9 @@ class Environment:
         workload = resolved.get("workload")
         if workload is not None and not str(workload).startswith("file:"):
             known = self.workloads()
-            if workload not in known:
-                raise unknown(f"{self.id}: workload", workload, (*known, "file:PATH"))
+            for name in str(workload).split("+") if self.joins_workloads else [workload]:
+                if name not in known:
+                    raise unknown(f"{self.id}: workload", name, (*known, "file:PATH"))
         return resolved
 
     def ladder(self, options: Mapping[str, Any]) -> tuple[Fidelity, ...]:

@@ -222,11 +222,11 @@ class Task:
             return full
 
         metrics = {name: spread(values, np.nan) for name, values in answer.metrics.items()}
+        breakdown = {name: spread(values, np.nan) for name, values in answer.breakdown.items()}
         for name, mask in answer.violations.items():
             violations[name] = spread(mask, False)
-        broken = np.logical_or.reduce([broken, *violations.values()])
-        violations[UNUSABLE] = self.unusable(metrics) & ~broken
-        breakdown = {name: spread(values, np.nan) for name, values in answer.breakdown.items()}
+        infeasible = np.logical_or.reduce([broken, *violations.values()])
+        violations[UNUSABLE] = self.unusable(metrics) & ~infeasible
         return Costs(metrics, violations, breakdown)
 
     def unusable(self, metrics: Mapping[str, FloatArray]) -> BoolArray:

@@ -1,0 +1,190 @@
+"""The cost model of `Accelerator-v0`: networks on chips, combined into one answer per design."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Lock
+
+import numpy as np
+
+from archgym.cost_model import Costs, FloatFeatures
+from archgym.cost_models.accelerator.chip import AREA_PARTS, areas_of, dram_of
+from archgym.cost_models.accelerator.chip_costs import ENERGY_PARTS
+from archgym.cost_models.accelerator.network import Network
+from archgym.envs._accelerator_fidelities import FIDELITIES, NetworkCosts, NetworkModel
+from archgym.envs._accelerator_metrics import METRICS
+from archgym.envs._accelerator_space import accelerator_space, chips, default_design
+from archgym.metric import FloatArray, Metric
+from archgym.space import IntArray, Value
+
+Maker = Callable[[int], Network]
+"""Makes a network for a batch."""
+
+_FOUND = (
+    "batch",
+    "latency_s",
+    "dram_bytes",
+    "macs",
+    "peak_macs_per_s",
+    "dram_bytes_per_s",
+    "memory_bytes",
+    *(f"energy_j/{part}" for part in ENERGY_PARTS),
+    *(f"area_mm2/{part}" for part in AREA_PARTS),
+)
+
+
+class Accelerator:
+    """Chips that run one network or several.
+
+    Several are combined so that a metric means the same as for one: either a latency is the
+    geometric mean of theirs, or (`sum`) their runs follow each other and a batch is one of each.
+    Energy and traffic alike; power, throughput, utilisation and energy-delay follow from these.
+
+    Args:
+        makers: the networks by name, each made for a batch.
+        batches: of a design, or the only one.
+        fidelity: a name of `FIDELITIES`.
+        baseline: a name of `BASELINES`, the default design.
+        combine: `geomean` or `sum`.
+        node_nm: process.
+        word_bytes: width of an access to a memory.
+        least_bits: of the number formats that may be chosen.
+        limits: `{metric: most}` that a feasible design may have.
+    """
+
+    def __init__(
+        self,
+        makers: Mapping[str, Maker],
+        batches: Sequence[int],
+        *,
+        fidelity: str,
+        baseline: str,
+        combine: str,
+        node_nm: int,
+        word_bytes: float,
+        least_bits: int,
+        limits: Mapping[str, float],
+    ) -> None:
+        self.space = accelerator_space(node_nm, word_bytes, least_bits, batches)
+        self.metrics: tuple[Metric, ...] = METRICS
+        self.default: Mapping[str, Value] = default_design(baseline, self.space, least_bits)
+        self._makers, self._batches = makers, tuple(batches)
+        self._kind = FIDELITIES[fidelity]
+        self._sum = combine == "sum"
+        self._node_nm, self._word_bytes = node_nm, word_bytes
+        self._limits = tuple(limits.items())
+        self._networks: dict[int, _Networks] = {}
+        self._lock = Lock()
+        self.features: FloatFeatures = self._at(self._batches[0]).features()
+
+    def evaluate(self, designs: IntArray) -> Costs:
+        """Evaluates every design on every network."""
+        found = {name: np.empty(len(designs)) for name in _FOUND}
+        for batch, which in self._by_batch(designs):
+            for name, values in self._chunk(batch, designs[which]).items():
+                found[name][which] = values
+        energy = {part: found[f"energy_j/{part}"] / found["batch"] for part in ENERGY_PARTS}
+        area = {part: found[f"area_mm2/{part}"] for part in AREA_PARTS}
+        latency, joules = found["latency_s"], _total(energy)
+        metrics = {
+            "latency_ms": 1e3 * latency,
+            "throughput_inferences_per_s": found["batch"] / latency,
+            "energy_mj": 1e3 * joules,
+            "energy_delay_ujs": 1e6 * joules * latency,
+            "power_w": joules * found["batch"] / latency,
+            "area_mm2": _total(area),
+            "utilisation_percent": 100.0 * found["macs"] / (latency * found["peak_macs_per_s"]),
+            "dram_traffic_mb": 1e-6 * found["dram_bytes"] / found["batch"],
+            "dram_bandwidth_gb_per_s": 1e-9 * found["dram_bytes_per_s"],
+            "on_chip_memory_kib": found["memory_bytes"] / 1024,
+        }
+        parts = {f"energy_mj/{part}": 1e3 * values for part, values in energy.items()}
+        parts |= {f"area_mm2/{part}": values for part, values in area.items()}
+        above = {f"{name} above {most:g}": metrics[name] > most for name, most in self._limits}
+        return Costs(metrics, above, parts)
+
+    def _chunk(self, batch: int, designs: IntArray) -> dict[str, FloatArray]:
+        """Evaluates designs of one batch: what metrics are made of, by name of `_FOUND`."""
+        chip = chips(self.space, designs, self._node_nm, self._word_bytes)
+        networks = self._at(batch)
+        costs = [model.costs(chip) for model in networks.models]
+        one = np.ones(len(designs))
+        parts = {f"energy_j/{part}": values for part, values in self._energy(costs).items()}
+        parts |= {f"area_mm2/{part}": values for part, values in areas_of(chip).items()}
+        return parts | {
+            "batch": batch * one,
+            "latency_s": self._combined([each.latency_s for each in costs]),
+            "dram_bytes": self._combined([each.dram_bytes for each in costs]),
+            "macs": self._combined([macs * one for macs in networks.macs]),
+            "peak_macs_per_s": chip.rows * chip.columns * chip.clock_ghz * 1e9,
+            "dram_bytes_per_s": dram_of(chip)[0],
+            "memory_bytes": chip.input_memory_bytes
+            + chip.weight_memory_bytes
+            + chip.output_memory_bytes,
+        }
+
+    def _at(self, batch: int) -> _Networks:
+        """The networks at a batch, made when they are first needed."""
+        with self._lock:
+            if batch not in self._networks:
+                made = [make(batch) for make in self._makers.values()]
+                self._networks[batch] = _Networks(made, self._kind)
+            return self._networks[batch]
+
+    def _by_batch(self, designs: IntArray) -> Iterator[tuple[int, IntArray]]:
+        """The designs of each batch: its size, and their positions."""
+        chosen = np.zeros(len(designs), np.int64)
+        if "Batch" in self.space.names:
+            chosen = designs[:, self.space.position("Batch")]
+        for number, size in enumerate(self._batches):
+            which = np.flatnonzero(chosen == number)
+            if len(which):
+                yield size, which
+
+    def _combined(self, values: Sequence[FloatArray]) -> FloatArray:
+        """One figure `(d,)` out of one per network; of a lone network that itself."""
+        if len(values) == 1:
+            return values[0]
+        table = np.stack(values)
+        mean: FloatArray = table.sum(axis=0) if self._sum else np.exp(np.log(table).mean(axis=0))
+        return mean
+
+    def _energy(self, found: Sequence[NetworkCosts]) -> Mapping[str, FloatArray]:
+        """Parts of the combined energy, of a geometric mean by their mean shares of it."""
+        if len(found) == 1 or self._sum:
+            return {
+                part: np.sum([each.energy_j[part] for each in found], axis=0)
+                for part in ENERGY_PARTS
+            }
+        totals = [_total(each.energy_j) for each in found]
+        whole = self._combined(totals)
+        shares = {
+            part: [each.energy_j[part] / own for each, own in zip(found, totals, strict=True)]
+            for part in ENERGY_PARTS
+        }
+        return {part: whole * np.mean(each, axis=0) for part, each in shares.items()}
+
+
+class _Networks:
+    """Networks made for one batch, with their cost models."""
+
+    def __init__(self, networks: Sequence[Network], kind: type[NetworkModel]) -> None:
+        self._networks = networks
+        self.models = [kind(network) for network in networks]
+        self.macs = [float(network.macs) for network in networks]
+
+    def features(self) -> FloatFeatures:
+        """Describes them in [-1, 1] `(4,)`.
+
+        Size, weights, reuse of weights, and how many there are, on scales that saturate.
+        """
+        macs = np.log10(np.array(self.macs))
+        held = np.log10([max(1.0, float(each.parameters)) for each in self._networks])
+        raw = [macs.mean() - 10, held.mean() - 8, (macs - held).mean() - 2, len(macs) - 3]
+        return np.tanh(np.array(raw) / 2).astype(np.float32)
+
+
+def _total(parts: Mapping[str, FloatArray]) -> FloatArray:
+    """The sum of parts, one after the other."""
+    total: FloatArray = np.sum(list(parts.values()), axis=0)
+    return total

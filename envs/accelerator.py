@@ -1,0 +1,161 @@
+"""Accelerator for neural networks: which chip and dataflow serve a network, or several, best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archgym.cost_model import CostModel
+from archgym.environment import Environment, Fidelity, Option
+from archgym.envs._accelerator_metrics import OBJECTIVES
+
+if TYPE_CHECKING:
+    from archgym.envs._accelerator_model import Maker
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+"""Batches that a design may choose where none is given."""
+
+_LIMITS = {"most_area_mm2": "area_mm2", "most_power_w": "power_w"}
+
+# CPU time of a design on ResNet-50 against that of `systolic`, in batches of 1024 as printed by
+# `python benchmarks/accelerator_environment.py`.
+_COST_OF_ROOFLINE = 0.3
+
+
+def build(**options: Any) -> CostModel:
+    """Builds the cost model; see `ENVIRONMENT.options` for the arguments."""
+    from archgym.envs._accelerator_model import Accelerator
+
+    for name in ("batch", "context", "least_bits"):
+        if name == "least_bits" or options[name] is not None:
+            _require_whole(name, options[name])
+    makers, batches = _networks(options)
+    return Accelerator(
+        makers,
+        batches,
+        fidelity=options["fidelity"],
+        baseline=options["baseline"],
+        combine=options["combine"],
+        node_nm=options["node_nm"],
+        word_bytes=options["word_bytes"],
+        least_bits=options["least_bits"],
+        limits={
+            metric: _positive(name, options[name])
+            for name, metric in _LIMITS.items()
+            if options[name] is not None
+        },
+    )
+
+
+def fidelities(**options: Any) -> tuple[Fidelity, ...]:
+    """Returns the fidelities of a task, the cheapest first; see `ENVIRONMENT.options`."""
+    own = options["fidelity"] == "roofline"
+    return (
+        Fidelity("roofline", "lower bounds of time and traffic", _COST_OF_ROOFLINE, exact=own),
+        Fidelity("systolic", "fold by fold on the array", 1.0, exact=True),
+    )
+
+
+def workloads() -> dict[str, str]:
+    """Returns `{name: description}` of the shipped networks."""
+    from archgym.cost_models.accelerator.networks import network_entry, network_names
+
+    return {name: network_entry(name).summary for name in network_names()}
+
+
+def _networks(options: Mapping[str, Any]) -> tuple[dict[str, Maker], tuple[int, ...]]:
+    """Returns the networks of a task by name, each to be made for a batch, and the batches.
+
+    Raises:
+        ValueError: for an option that none of the networks has, or a network named twice.
+    """
+    workload, batch = str(options["workload"]), options["batch"]
+    if workload.startswith("file:"):
+        for name in ("batch", "context", "stage"):
+            if options[name] is not None:
+                raise ValueError(f"{name}: {options[name]!r} is given, but {workload} has its own")
+        return {workload: _from_file(workload.removeprefix("file:"))}, (1,)
+    names = workload.split("+")
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"workload: {workload!r} names {name!r} twice")
+    return _from_names(names, options), BATCHES if batch is None else (batch,)
+
+
+def _from_file(path: str) -> Maker:
+    """A network of an ONNX file, whose batch is its own."""
+    from archgym.cost_models.accelerator.onnx_import import load_onnx
+
+    network = load_onnx(Path(path))
+    return lambda batch: network
+
+
+def _from_names(names: list[str], options: Mapping[str, Any]) -> dict[str, Maker]:
+    """Shipped networks; context and stage are for those that have one."""
+    from archgym.cost_models.accelerator.networks import load_network, network_entry
+
+    entries = {name: network_entry(name) for name in names}
+    context, stage = options["context"], options["stage"]
+    if context is not None and not any(entry.context for entry in entries.values()):
+        raise ValueError(f"context: {context} is given, but {'+'.join(names)} has no context")
+    stages = sorted({each for entry in entries.values() for each in entry.stages})
+    if stage is not None and stage not in stages:
+        allowed = ", ".join(stages) or "none"
+        raise ValueError(f"stage: {stage!r} is not of {'+'.join(names)}, allowed: {allowed}")
+
+    def maker(name: str) -> Maker:
+        own_context = context if entries[name].context else None
+        own_stage = stage if stage in entries[name].stages else None
+        return lambda batch: load_network(name, batch, own_context, own_stage)
+
+    return {name: maker(name) for name in names}
+
+
+def _require_whole(name: str, value: object) -> None:
+    """Raises ValueError unless an option is a whole number from 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}: {value!r} is not a whole number from 1")
+
+
+def _positive(name: str, value: object) -> float:
+    """Returns a positive number.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+        if isfinite(number) and number > 0:
+            return number
+    raise ValueError(f"{name}: {value!r} is not a positive number")
+
+
+ENVIRONMENT = Environment(
+    id="Accelerator-v0",
+    summary="array, memories, DRAM, formats and dataflow of an accelerator for neural networks",
+    build=build,
+    options={
+        "workload": Option(
+            "resnet50", "a shipped network, several joined by `+`, or file:PATH of an ONNX file"
+        ),
+        "batch": Option(None, "inferences that run together; none: chosen by the design"),
+        "context": Option(None, "tokens per sequence; none: each network's own"),
+        "stage": Option(None, "prefill or decode of language models; none: each network's first"),
+        "combine": Option("geomean", "how several networks make one figure", ("geomean", "sum")),
+        "baseline": Option("tpu-v1", "the default design, which scores 0", ("tpu-v1", "gemmini")),
+        "node_nm": Option(22, "process, of those that memories are known for", (65, 45, 32, 22)),
+        "word_bytes": Option(8, "width of an access to a memory; 32 at 45 and 22 nm", (8, 32)),
+        "least_bits": Option(8, "of number formats: what the networks need to stay accurate"),
+        "most_area_mm2": Option(None, "area above which designs are infeasible"),
+        "most_power_w": Option(None, "average power above which designs are infeasible"),
+        "fidelity": Option(
+            "systolic", "folds on a systolic array, or lower bounds", ("systolic", "roofline")
+        ),
+    },
+    objectives=OBJECTIVES,
+    workloads=workloads,
+    joins_workloads=True,
+    fidelities=fidelities,
+)
