@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archgym.cost_models.accelerator.fusion.area import area_um2
+from archgym.cost_models.accelerator.fusion.energy import energy_j, linear_energy_j
 from archgym.cost_models.accelerator.fusion.linear import Linear, linear_layers
 from archgym.cost_models.accelerator.fusion.model import fusion
 from archgym.cost_models.accelerator.fusion.presets import (
@@ -26,6 +27,15 @@ _EQUAL = Target(exact=1.0)
 # The mapper's choices at 256K are not the least traffic, see the documentation.
 _UNFUSED = Target(exact=20 / 24, max_error=0.003)
 _AREA = Target(max_error=0.01)
+_COLUMNS = ("traffic", "latency", "util_2d", "util_1d", "energy")
+# Largest errors of energies, which are at 256K and 1M; see the documentation.
+_ENERGY = {
+    "unfused": 0.03,
+    "flat": 0.03,
+    "cascade": 0.075,
+    "architecture": 0.006,
+    "fusemax": 0.006,
+}
 _FILES = {
     "attn-unfused.csv": "unfused",
     "attn-flat.csv": "flat",
@@ -58,78 +68,79 @@ def _column(rows: Rows, name: str) -> FloatArray:
     return np.array([float(row[name]) for row in rows])
 
 
-def _attention(path: Path, columns: tuple[str, ...]) -> tuple[Rows, Fusion]:
-    rows = read_rows(path, ("model", "seq_len", *columns))
+def _attention(path: Path) -> tuple[Rows, Fusion, FloatArray]:
+    """Rows, their costs and energies in pJ."""
+    rows = read_rows(path, ("model", "seq_len", *_COLUMNS))
     sizes = model_sizes(*_contexts(path, rows))
     designs = preset(_FILES[path.name])
-    return rows, fusion(sizes, designs, published_flat_mapping(sizes), divide=True)
+    mapping = published_flat_mapping(sizes)
+    found = fusion(sizes, designs, mapping, divide=True)
+    return rows, found, 1e12 * energy_j(sizes, designs, found, mapping)[0]
 
 
-def _layers(path: Path, columns: tuple[str, ...]) -> tuple[Rows, Linear]:
-    rows = read_rows(path, ("model", "seq_len", *columns))
+def _layers(path: Path) -> tuple[Rows, Linear, FloatArray]:
+    """Rows, their costs and energies in pJ."""
+    rows = read_rows(path, ("model", "seq_len", "traffic", "latency", "energy"))
     models, contexts = _contexts(path, rows)
     _, width, _, hidden = np.array([MODELS[model] for model in models], np.float64).T
     tokens = BATCH * np.array(contexts, np.float64)
-    return rows, linear_layers(tokens, width, hidden, preset(_LAYERS[path.name]))
+    designs = preset(_LAYERS[path.name])
+    found = linear_layers(tokens, width, hidden, designs)
+    return rows, found, 1e12 * linear_energy_j(found, designs)[0]
 
 
 def attention(path: Path) -> Iterator[Check]:
-    """Traffic, latency and use of both arrays of one of the five steps, every row."""
-    columns = ("traffic", "latency", "util_2d", "util_1d")
-    rows, found = _attention(path, columns)
+    """Traffic, latency, use of both arrays and energy of one of the five steps, every row."""
+    rows, found, energy = _attention(path)
     name = _FILES[path.name]
     target = _UNFUSED if name == "unfused" else _EQUAL
     ours = (found.dram_bytes, found.latency_s, found.array_use, found.lanes_use)
-    for column, values in zip(columns, ours, strict=True):
+    for column, values in zip(_COLUMNS, ours, strict=False):
         yield compare(_NAME, name, column, values[0], _column(rows, column), target)
+    limit = Target(max_error=_ENERGY[name])
+    yield compare(_NAME, name, "energy", energy, _column(rows, "energy"), limit)
 
 
 def layers(path: Path) -> Iterator[Check]:
-    """Traffic and latency of the layers around attention, every row."""
-    rows, found = _layers(path, ("traffic", "latency"))
+    """Traffic, latency and energy of the layers around attention, every row."""
+    rows, found, energy = _layers(path)
     name = f"layers, {_LAYERS[path.name]}"
     yield compare(_NAME, name, "traffic", found.dram_bytes[0], _column(rows, "traffic"), _EQUAL)
     yield compare(_NAME, name, "latency", found.latency_s[0], _column(rows, "latency"), _EQUAL)
+    yield compare(_NAME, name, "energy", energy, _column(rows, "energy"), Target(max_error=0.01))
 
 
 def means(path: Path) -> Iterator[Check]:
-    """FLAT's (unfused attention's) latency over FuseMax', mean over rows; with layers around it."""
-    mine, ours = _attention(path, ("latency",))
-    for name in ("attn-flat.csv", "attn-unfused.csv"):
-        other = path.with_name(name)
-        if not other.is_file():
-            continue
-        rows, found = _attention(other, ("latency",))
-        target = _UNFUSED if name == "attn-unfused.csv" else _EQUAL
-        yield _mean(
-            f"{_FILES[name]} / fusemax",
-            (found.latency_s[0], ours.latency_s[0]),
-            (_column(rows, "latency"), _column(mine, "latency")),
-            target if target is _EQUAL else Target(max_error=0.003),
-        )
-        files = [path.with_name(each) for each in _LAYERS]
-        if name == "attn-flat.csv" and all(each.is_file() for each in files):
-            (r_flat, l_flat), (r_fuse, l_fuse) = (_layers(each, ("latency",)) for each in files)
-            yield _mean(
-                "flat / fusemax, with layers",
-                (found.latency_s[0] + l_flat.latency_s[0], ours.latency_s[0] + l_fuse.latency_s[0]),
-                (
-                    _column(rows, "latency") + _column(r_flat, "latency"),
-                    _column(mine, "latency") + _column(r_fuse, "latency"),
-                ),
-                _EQUAL,
-            )
+    """Means over rows: latency of others over FuseMax', and FuseMax' energy over that of others."""
+    ours = _totals(path, None)
+    for name, target in (("attn-flat.csv", _EQUAL), ("attn-unfused.csv", Target(max_error=0.003))):
+        if path.with_name(name).is_file():
+            yield from _means(_FILES[name], _totals(path.with_name(name), None), ours, target)
+    files = [path.with_name(each) for each in ("attn-flat.csv", *_LAYERS)]
+    if all(each.is_file() for each in files):
+        flat, fusemax = _totals(files[0], files[1]), _totals(path, files[2])
+        yield from _means("flat, with layers", flat, fusemax, _EQUAL)
 
 
-def _mean(
-    subject: str,
-    ours: tuple[FloatArray, FloatArray],
-    theirs: tuple[FloatArray, FloatArray],
-    target: Target,
-) -> Check:
-    """Means of quotients, ours and the reference's."""
-    both = [[float(np.mean(a / b))] for a, b in (ours, theirs)]
-    return compare(_NAME, subject, "mean speed-up", both[0], both[1], target)
+def _totals(path: Path, around: Path | None) -> tuple[FloatArray, ...]:
+    """Latency and energy, ours and the reference's; with those of the layers around, if given."""
+    rows, found, energy = _attention(path)
+    totals = (found.latency_s[0], energy, _column(rows, "latency"), _column(rows, "energy"))
+    if around is None:
+        return totals
+    rows, linear, energy = _layers(around)
+    more = (linear.latency_s[0], energy, _column(rows, "latency"), _column(rows, "energy"))
+    return tuple(a + b for a, b in zip(totals, more, strict=True))
+
+
+def _means(
+    name: str, other: tuple[FloatArray, ...], mine: tuple[FloatArray, ...], target: Target
+) -> Iterator[Check]:
+    speed = [[float(np.mean(other[i] / mine[i]))] for i in (0, 2)]
+    yield compare(_NAME, f"{name} / fusemax", "mean speed-up", speed[0], speed[1], target)
+    share = [[float(np.mean(mine[i] / other[i]))] for i in (1, 3)]
+    limit = Target(max_error=0.01)
+    yield compare(_NAME, f"fusemax / {name}", "mean energy", share[0], share[1], limit)
 
 
 def sweep(path: Path) -> Iterator[Check]:

@@ -15,6 +15,7 @@ from archgym.cost_models.accelerator.fusion import (
     sizes_of,
 )
 from archgym.cost_models.accelerator.fusion.area import area_um2
+from archgym.cost_models.accelerator.fusion.energy import energy_j
 from archgym.cost_models.accelerator.fusion.linear import linear_layers
 from archgym.cost_models.accelerator.fusion.presets import (
     CLOCK_HZ,
@@ -85,6 +86,26 @@ def test_published_latencies_and_use():
     assert fusemax.lanes_use[0, 0] == pytest.approx(1.0)
     # Of 32 MiB and 256 KiB of scores and tiles, 1 / 129 does not fit.
     assert _run("flat", "T5", 4 * K).spilled[0, 0] == pytest.approx(1 / 129)
+
+
+# attn-*.csv of the artifact, in pJ.
+@pytest.mark.parametrize(
+    ("name", "model", "context", "energy", "error"),
+    [
+        ("unfused", "BERT", 16 * K, 661185750924483.6, 1e-3),
+        ("flat", "XLM", 4 * K, 92439452690514.44, 1e-3),
+        ("cascade", "BERT", K, 2241395704198.6035, 1e-3),
+        ("architecture", "T5", 64 * K, 5257026387339420.0, 1e-3),
+        ("fusemax", "BERT", K, 1950645149855.2659, 1e-3),
+        ("fusemax", "XLM", K * K, 5.274894234596324e18, 6e-3),
+    ],
+)
+def test_published_energies(name, model, context, energy, error):
+    sizes = model_sizes([model], [context])
+    mapping = published_flat_mapping(sizes)
+    found = fusion(sizes, preset(name), mapping, divide=True)
+    ours = energy_j(sizes, preset(name), found, mapping)[0, 0]
+    assert 1e12 * ours == pytest.approx(energy, rel=error)
 
 
 def test_published_layers_and_arrays():
@@ -235,6 +256,9 @@ def test_torch_gives_the_same():
         other = fusion(there(sizes), there(preset(name)), there(mapping), divide=True)
         for field in fields(here):
             assert np.array_equal(getattr(here, field.name), getattr(other, field.name).numpy())
+        energy = energy_j(there(sizes), there(preset(name)), other, there(mapping))
+        ours = energy_j(sizes, preset(name), here, mapping)
+        assert energy.numpy() == pytest.approx(ours, rel=1e-14)
 
 
 @pytest.mark.parametrize(
