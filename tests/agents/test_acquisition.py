@@ -115,6 +115,36 @@ def test_choices_are_the_best_designs_that_were_not_seen(cardinalities):
         assert (rows[0] != task.model.best).sum() <= 2
 
 
+def test_a_local_choice_is_the_best_new_design_near_the_good_ones():
+    task = toy_task((8,) * 8)
+    good = task.space.sample(12, np.random.default_rng(1))
+    seen = Seen()
+    seen.add(good)
+    surrogate = Known(lambda rows: task.evaluate(rows).score)
+    args = (task.space, surrogate, good, seen, np.random.default_rng(0))
+    rows = Chooser(task.space, 64, 3).choose(4, *args, local=True)
+    # The nearest eight only, at most three changes away, and all their neighbours are looked at.
+    steps = (rows[:, None] != good[None, :8]).sum(axis=2).min(axis=1)
+    assert (steps >= 1).all()
+    assert (steps <= 3).all()
+    near = np.concatenate([task.space.neighbours(row) for row in good[:8]])
+    assert task.evaluate(rows[:1]).score >= task.evaluate(near).score.max()
+    assert len(fresh(rows, seen)) == 4
+
+
+def test_a_local_choice_with_too_few_designs_left_looks_everywhere():
+    task = toy_task((3, 3))
+    every = task.space.enumerate(0, task.space.size)
+    near = task.space.neighbours(every[0])
+    seen = Seen()
+    seen.add(every[(every != every[0]).sum(axis=1) < 2])
+    surrogate = Known(lambda rows: -1.0 * rows.sum(axis=1))
+    args = (task.space, surrogate, every[:1], seen, np.random.default_rng(0))
+    rows = Chooser(task.space, 16, 2).choose(4, *args, local=True)
+    assert len(near) > 0
+    assert sorted(rows.tolist()) == [[1, 1], [1, 2], [2, 1], [2, 2]]
+
+
 def test_a_space_that_is_used_up_leaves_nothing_to_choose():
     task = toy_task((2, 2))
     seen = Seen()
