@@ -16,6 +16,7 @@ from archgym.agents._acquisition import (
     log_expected_improvement,
     unseen_sample,
 )
+from archgym.agents._gaussian_process import subset
 from archgym.agents._operators import Seen, balanced_sample, finite_or_worst
 from archgym.hyperparameters import Range
 from archgym.metric import FloatArray
@@ -43,7 +44,8 @@ class RandomForestAgent(Agent):
     the best designs only. Infeasible designs count as the worst feasible one, and the same trees
     predict how probable it is that a design is feasible, which multiplies the expected improvement.
     Within a batch, the variance of a design shrinks by the share of the trees in which it lies in
-    one leaf with a design that was chosen.
+    one leaf with a design that was chosen. Beyond `points` designs the trees are grown from the
+    best ones and a random part of the others.
 
     Args:
         space: the design space to search.
@@ -58,6 +60,7 @@ class RandomForestAgent(Agent):
         pool: random designs and changes of good ones that the acquisition is looked up for, before
             the best of them are climbed from.
         starts: designs from which the acquisition is climbed for each proposal.
+        points: largest number of evaluated designs that trees are grown from.
     """
 
     def __init__(
@@ -72,10 +75,11 @@ class RandomForestAgent(Agent):
         random: Annotated[float, Range(0.0, 1.0)] = 0.05,
         pool: Annotated[int, Range(16, 4096, log=True)] = 512,
         starts: Annotated[int, Range(1, 32, log=True)] = 4,
+        points: Annotated[int, Range(32, 10_000, log=True)] = 1000,
     ) -> None:
         super().__init__(space, seed)
         self._batch, self._trees, self._leaf = batch, trees, leaf
-        self._features, self._random = features, random
+        self._features, self._random, self._points = features, random, points
         self._chooser = Chooser(space, pool, starts)
         self._first = balanced_sample(space, startup, self.rng)
         self._startup = startup
@@ -130,7 +134,8 @@ class RandomForestAgent(Agent):
             max_features=self._features,
             random_state=int(self.rng.integers(2**31)),
         )
-        forest.fit(encoded(self.space, self._rows), targets)
+        held = subset(targets[:, 0], self._points, self.rng)
+        forest.fit(encoded(self.space, self._rows[held]), targets[held])
         surrogate = _Improvement(self.space, forest.estimators_, float(targets[:, 0].max()))
         good = self._rows[np.argsort(-self._scores, kind="stable")[:GOOD]]
         return self._chooser.choose(n, self.space, surrogate, good, self._proposed, self.rng, local)
