@@ -155,7 +155,12 @@ class Environment:
         if own not in names:
             return (Fidelity(own, "the task's own", 1.0, exact=True),)
         kept = declared[: names.index(own) + 1]
-        return tuple(replace(each, cost=each.cost / kept[-1].cost) for each in kept)
+        # Declared as exact is what answers like the dearest; the task's own answers like itself.
+        exact = [each.exact and kept[-1].exact for each in kept[:-1]] + [True]
+        return tuple(
+            replace(each, cost=each.cost / kept[-1].cost, exact=same)
+            for each, same in zip(kept, exact, strict=True)
+        )
 
     def objective(self, name: str | None) -> Objective:
         """Returns a named objective, the default one for None."""

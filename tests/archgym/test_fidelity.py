@@ -5,6 +5,7 @@ import pytest
 
 from archgym.environment import Environment, Fidelity
 from archgym.tables import description
+from archgym.task import make_task
 from archgym.testing.environments import check_cost_model, check_environment, check_fidelities
 from archgym.testing.toys import fidelity_task, toy_task
 
@@ -18,6 +19,14 @@ def test_the_ladder_is_relative_to_the_tasks_own_fidelity() -> None:
     ]
     lower = fidelity_task(fidelity="fair").fidelities
     assert [(each.name, each.cost) for each in lower] == [("rough", 0.2), ("fair", 1.0)]
+
+
+@pytest.mark.parametrize("space", ["modern", "archgym2023"])
+def test_every_fidelity_may_be_the_tasks_own(space: str) -> None:
+    task = make_task("DramController-v0", workload="sort", space=space, fidelity="short")
+    *cheaper, own = task.fidelities
+    assert (own.name, own.exact) == ("short", True)
+    assert not any(each.exact for each in cheaper)
 
 
 def test_a_task_without_declared_fidelities_has_its_own() -> None:
