@@ -61,6 +61,8 @@ class Run:
             *("space", "reference", "warm_start"),
         )
         told = {name: self.manifest.get(name) for name in names}
+        if self.manifest.get("stop_at_optimum"):
+            told["stop_at_optimum"] = True
         return short_hash([self.manifest["task"], told, self.version])
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from archgym.environment import Fidelity
 from archgym.errors import BudgetExhausted
+from archgym.optimum import score_to_stop_at
 from archgym.screening import PLACE, Screening
 from archgym.space import IntArray
 from archgym.task import Evaluation, Task
@@ -40,6 +42,11 @@ class Evaluator:
             means the larger of 1,000 and the budget.
         max_proposals: proposals, repeats included, after which the search has ended; None for any
             number.
+        stop_at_optimum: whether the search has ended with the first design that is optimal; nothing
+            is evaluated after it. The task must have one goal and a proven optimum.
+
+    Raises:
+        ValueError: for a budget or cap below 1, or a task that has no proven optimum to stop at.
 
     Attributes:
         proposals: number of designs proposed, repeats included.
@@ -54,6 +61,7 @@ class Evaluator:
         store: TrialStore | None = None,
         max_repeats: int | None = None,
         max_proposals: int | None = None,
+        stop_at_optimum: bool = False,
     ) -> None:
         if budget is not None and budget < 1:
             raise ValueError(f"budget: samples {budget} is not at least 1")
@@ -66,6 +74,8 @@ class Evaluator:
         self.store = store
         self.max_repeats = max(1_000, budget or 0) if max_repeats is None else max_repeats
         self.max_proposals = max_proposals
+        self._stop_at = score_to_stop_at(task) if stop_at_optimum else math.inf
+        self._at_optimum = False
         self.proposals = 0
         self.evaluation_seconds = 0.0
         self.agent_seconds = 0.0
@@ -93,12 +103,16 @@ class Evaluator:
     def affordable(self, fidelity: str | None = None) -> int:
         """Returns how many new designs the rest of the budget pays for at a fidelity.
 
+        None once a search that stops at the optimum has found it.
+
         Args:
             fidelity: of the task, its own if left out.
 
         Raises:
             ValueError: for a fidelity that the task does not have.
         """
+        if self._at_optimum:
+            return 0
         if self.budget is None:
             return 2**62
         cost = self.task.fidelity(fidelity).cost
@@ -107,12 +121,14 @@ class Evaluator:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the search must end: budget spent, or nothing new proposed for too long."""
+        """Whether the search must end, see `stop_reason`."""
         return self.stop_reason != "running"
 
     @property
     def stop_reason(self) -> str:
-        """Why the search ended, or "running"."""
+        """Why the search ended: `optimum`, `budget`, `repeats` or `proposals`; or `running`."""
+        if self._at_optimum:
+            return "optimum"
         if self.remaining <= 0:
             return "budget"
         if self._stale >= self.max_repeats:
@@ -129,8 +145,8 @@ class Evaluator:
                 sample, and scores are relative to the default design at that fidelity.
 
         Raises:
-            BudgetExhausted: if a row is new and the budget is spent; the rows before it are
-                evaluated and logged.
+            BudgetExhausted: if a row is new and the budget is spent, or comes after the optimum at
+                which the search stops; the rows before it are evaluated and logged.
             ValueError: for rows that are not designs of the space, or a fidelity that the task does
                 not have.
         """
@@ -142,13 +158,14 @@ class Evaluator:
         keys = [row.tobytes() for row in rows]
         fresh = rung.new(keys)
         evaluated = fresh[: self.affordable(fidelity)]
-        self._run(rung, rows[evaluated])
+        evaluated = evaluated[: self._run(rung, rows[evaluated])]
         self.proposals += len(rows)
         self.agent_seconds += agent_seconds
         self._count_stale(keys, set(evaluated))
         self._returned_at = time.perf_counter()
         if len(evaluated) < len(fresh):
-            raise BudgetExhausted(f"the budget of {self.budget} designs is spent")
+            told = "the optimum is found" if self._at_optimum else None
+            raise BudgetExhausted(told or f"the budget of {self.budget} designs is spent")
         return rung.answers(keys)
 
     def _rung(self, fidelity: str | None) -> _Rung:
@@ -162,20 +179,26 @@ class Evaluator:
         last_new = max(fresh, default=-1)
         self._stale = len(keys) - 1 - last_new if fresh else self._stale + len(keys)
 
-    def _run(self, rung: _Rung, rows: IntArray) -> None:
-        """Evaluates new canonical rows, from the recorded ones first, and logs the rest."""
+    def _run(self, rung: _Rung, rows: IntArray) -> int:
+        """Evaluates new canonical rows, from the recorded ones first, and logs the rest.
+
+        Returns:
+            How many were kept: all, or those up to the optimum at which the search stops.
+        """
         if len(rows) == 0:
-            return
+            return 0
+        before = len(rung)
         after = self.samples
         place = None if rung is self._own else rung.place(after)
         known = rung.recorded[len(rung) : len(rung) + len(rows)]
         if known:
             assert self.store is not None
-            rung.keep(self.store.replay(rung.task, rows[: len(known)], known, place), after)
+            replayed = self.store.replay(rung.task, rows[: len(known)], known, place)
+            rung.keep(self._cut(rung, replayed), after)
         rest = rows[len(known) :]
-        if len(rest):
+        if len(rest) and not self._at_optimum:
             begin = time.perf_counter()
-            evaluation = rung.task.evaluate(rest)
+            evaluation = self._cut(rung, rung.task.evaluate(rest))
             seconds = time.perf_counter() - begin
             self.evaluation_seconds += seconds
             first = len(rung)
@@ -183,6 +206,17 @@ class Evaluator:
             if self.store is not None:
                 self.store.append(evaluation, first, self._unlogged_seconds, seconds, place)
                 self._unlogged_seconds = 0.0
+        return len(rung) - before
+
+    def _cut(self, rung: _Rung, evaluation: Evaluation) -> Evaluation:
+        """Returns what of a batch is kept: all, or what comes up to the optimum to stop at."""
+        if rung is not self._own or self._at_optimum:
+            return evaluation
+        reached = np.flatnonzero(evaluation.score >= self._stop_at)
+        if len(reached) == 0:
+            return evaluation
+        self._at_optimum = True
+        return evaluation.take(np.arange(reached[0] + 1))
 
     def trials(self) -> Evaluation:
         """Returns everything evaluated at the task's own fidelity, in order of evaluation."""

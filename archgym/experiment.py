@@ -66,6 +66,11 @@ class SampleBudget(_Model):
         le=10**12,
         description="proposals, repeats included, that end a run; left out, any number",
     )
+    stop_at_optimum: bool = Field(
+        default=False,
+        description="whether a run ends with the first design that is optimal; for tasks with one "
+        "goal and a proven optimum",
+    )
 
 
 class TaskEntry(_Model):

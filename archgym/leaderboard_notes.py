@@ -29,6 +29,7 @@ class Facts:
         self.started: list[str] = []
         self.finished: list[str] = []
         self.early: Counter[tuple[str, str]] = Counter()
+        self.at_optimum = 0
 
     def add(self, label: str, manifest: Mapping[str, Any]) -> None:
         """Notes where one run comes from, and whether it ended early.
@@ -38,7 +39,10 @@ class Facts:
             manifest: of it.
         """
         reason = manifest.get("stop_reason")
-        if reason not in (None, "budget"):
+        # After the optimum there is nothing left to find.
+        if reason == "optimum":
+            self.at_optimum += 1
+        elif reason not in (None, "budget"):
             self.early[label, str(reason)] += 1
         git, host = manifest.get("git"), manifest.get("host") or {}
         source = "installed package"
@@ -190,7 +194,12 @@ def methods(
             [
                 f"{budget:,} different designs per run"
                 for budget in sorted({board.budget for board in boards if board.budget})
-            ],
+            ]
+            + (
+                [f"{facts.at_optimum:,} runs ended with the proven optimum before it was spent"]
+                if facts.at_optimum
+                else []
+            ),
         ),
         ("Seeds", seeds),
         ("Agents", settings),

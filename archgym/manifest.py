@@ -91,6 +91,7 @@ def run_manifest(
     max_repeats: int | None = None,
     max_proposals: int | None = None,
     warm_start: Mapping[str, Any] | None = None,
+    stop_at_optimum: bool = False,
 ) -> dict[str, Any]:
     """Returns the manifest of a new run, with all that is needed to read its trials on their own.
 
@@ -105,6 +106,8 @@ def run_manifest(
         max_proposals: proposals after which it ends, None for any number.
         warm_start: what the agent is told of first, see `archgym.warm.WarmStart.describe`; None for
             nothing.
+        stop_at_optimum: whether it ends with the first design that is optimal; without it, the
+            manifest has no such field.
     """
     return {
         "format": FORMAT,
@@ -116,6 +119,7 @@ def run_manifest(
         "budget": budget,
         "max_repeats": max_repeats,
         "max_proposals": max_proposals,
+        **({"stop_at_optimum": True} if stop_at_optimum else {}),
         "warm_start": None if warm_start is None else dict(warm_start),
         "proxy": proxy_digest(task),
         "space": task.space.fingerprint,

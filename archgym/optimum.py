@@ -12,7 +12,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from archgym.pareto import front, hypervolume
 from archgym.space import BoolArray, DesignSpace, IntArray, Value
 from archgym.table import TableModel
 from archgym.task import resolve_objective
+
+if TYPE_CHECKING:
+    from archgym.task import Task
 
 Kind = Literal["proven", "solver", "best-known"]
 KINDS: Mapping[str, str] = {
@@ -202,6 +205,25 @@ def table_optimum(table: Scored) -> Optimum:
         median_random_score=weighted_median(score[feasible], model.weights[feasible]),
         front=_front(table) if table.scorer.objective.pareto else None,
     )
+
+
+def score_to_stop_at(task: Task) -> float:
+    """Returns the score at which a search that stops at the optimum has ended.
+
+    Args:
+        task: of one goal, with a proven optimum.
+
+    Raises:
+        ValueError: for any other task, naming it.
+    """
+    if task.objective.pareto:
+        raise ValueError(
+            f"stop_at_optimum: task {task.name!r} has several goals (Pareto) and so no one optimum"
+        )
+    optimum = task.optimum
+    if optimum is None or optimum.kind == "best-known":
+        raise ValueError(f"stop_at_optimum: task {task.name!r} has no proven optimum, leave it out")
+    return optimum.score
 
 
 def active_values(space: DesignSpace, row: IntArray) -> dict[str, Value]:

@@ -49,6 +49,7 @@ class RunSpec:
         max_repeats: repeated proposals in a row that end it, None for the usual cap.
         max_proposals: proposals that end it, None for any number.
         warm_start: folder of the dataset that the agent is told of first, None for none.
+        stop_at_optimum: whether it ends with the first design that is optimal.
     """
 
     folder: str
@@ -62,6 +63,7 @@ class RunSpec:
     max_repeats: int | None = None
     max_proposals: int | None = None
     warm_start: str | None = None
+    stop_at_optimum: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the run as a JSON-ready mapping; `RunSpec(**mapping)` builds it again."""
@@ -134,6 +136,7 @@ def plan(experiment: Experiment) -> list[RunSpec]:
             max_repeats=budget.max_repeats,
             max_proposals=budget.max_proposals,
             warm_start=variant.warm_start,
+            stop_at_optimum=budget.stop_at_optimum,
         )
         for name, spec in tasks
         for variant in variants

@@ -15,6 +15,7 @@ from archgym import pareto
 from archgym.cost_model import Costs
 from archgym.digest import field_digests, trials_digest
 from archgym.manifest import proxy_digest
+from archgym.optimum import score_to_stop_at
 from archgym.screening import budget_spent
 from archgym.space import BoolArray, IntArray
 from archgym.task import UNUSABLE, Evaluation, Task
@@ -160,6 +161,30 @@ def count_findings(record: Record) -> Iterator[Finding]:
         yield record.told("samples", f"is {told}, {record.file} holds {count} trials")
     elif manifest.get("stop_reason") == "budget" and budget is not None and spent <= budget - 1:
         yield record.told("budget", f"is {budget} and spent, {held}")
+
+
+def stop_findings(record: Record, task: Task) -> Iterator[Finding]:
+    """Checks that a run which stops at the optimum has ended with the first optimal design."""
+    manifest = record.manifest
+    asked = manifest.get("stop_at_optimum", False)
+    ended = manifest.get("stop_reason") == "optimum"
+    if not asked:
+        if ended:
+            yield record.told("stop_reason", "is 'optimum', the run does not stop there")
+        return
+    try:
+        least = score_to_stop_at(task)
+    except ValueError as error:
+        yield record.told("stop_at_optimum", f"is true, {error}")
+        return
+    scores = record.trials["score"].to_numpy() if len(record.trials) else np.zeros(0)
+    optimal = np.flatnonzero(scores >= least)
+    if len(optimal) and optimal[0] != len(record.trials) - 1:
+        problem = f"is optimal, the run goes on to trial {len(record.trials)}"
+        yield record.wrong("score", problem, int(optimal[0]) + 1)
+    if manifest["status"] == "complete" and ended != bool(len(optimal)):
+        told = f"trial {optimal[0] + 1} is optimal" if len(optimal) else "no trial is optimal"
+        yield record.told("stop_reason", f"is {short(manifest.get('stop_reason'))}, {told}")
 
 
 def screening_findings(record: Record, task: Task) -> Iterator[Finding]:
@@ -335,6 +360,7 @@ def rerun_findings(record: Record, task: Task) -> Iterator[Finding]:
                 budget=manifest["budget"],
                 max_repeats=manifest["max_repeats"],
                 max_proposals=manifest["max_proposals"],
+                stop_at_optimum=manifest.get("stop_at_optimum", False),
                 warm_start=warm and warm["path"],
                 seed=manifest["seed"],
                 **manifest["hyperparameters"],

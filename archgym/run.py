@@ -70,7 +70,8 @@ class SearchResult:
         proposals: number of designs proposed, repeats included.
         agent_seconds: time spent by the search method.
         evaluation_seconds: time spent in the cost model.
-        stop_reason: `budget`, `repeats` if nothing new was proposed for too long, or `proposals`.
+        stop_reason: `optimum`, `budget`, `repeats` if nothing new was proposed for too long, or
+            `proposals`.
     """
 
     task: Task
@@ -133,6 +134,7 @@ def search(
     path: str | Path | None = None,
     max_repeats: int | None = None,
     max_proposals: int | None = None,
+    stop_at_optimum: bool = False,
     warm_start: Dataset | str | Path | None = None,
     **hyperparameters: Any,
 ) -> SearchResult:
@@ -146,6 +148,7 @@ def search(
         path: folder that logs the run and lets a killed one resume; None keeps it in memory.
         max_repeats: see `Evaluator`.
         max_proposals: see `Evaluator`.
+        stop_at_optimum: see `Evaluator`.
         warm_start: a dataset, or its folder, whose trials of this problem the agent is told of
             before it searches; they cost no budget and are no trials of the run.
         **hyperparameters: of the agent; the rest keep their defaults.
@@ -179,11 +182,12 @@ def search(
             max_repeats,
             max_proposals,
             warm.describe() if warm else None,
+            stop_at_optimum,
         )
         store = TrialStore(Path(path), manifest)
         if store.complete:
             raise ValueError(f"{path}: this run is complete, read it with archgym.load_trials")
-    evaluator = Evaluator(task, budget, store, max_repeats, max_proposals)
+    evaluator = Evaluator(task, budget, store, max_repeats, max_proposals, stop_at_optimum)
     with contextlib.suppress(BudgetExhausted):
         searcher = method(task.space, seed=np.random.default_rng(seed), **settings)
         if warm is not None:

@@ -37,6 +37,7 @@ _MANIFEST: Mapping[str, tuple[type, ...]] = {
     "budget": (int, type(None)),
     "max_repeats": (int, type(None)),
     "max_proposals": (int, type(None)),
+    "stop_at_optimum": (bool,),
     "warm_start": (dict, type(None)),
     "space": (str,),
     "parameters": (list,),
@@ -139,7 +140,7 @@ def check_run(folder: Path, run: str, spec: RunSpec | None, options: Options) ->
             others = folder.is_dir() and any(folder.glob("trials.*"))
             lost = [Finding(run, "run.json", "file", "is missing, trials are there")]
             return RunCheck(run, "missing", findings=tuple(lost if others else []))
-        check_types(found, _MANIFEST)
+        check_types({"stop_at_optimum": False} | found, _MANIFEST)
         manifest = found
         if manifest["status"] not in ("complete", "running"):
             raise ValueError(f"status: {short(manifest['status'])} is not complete or running")
@@ -176,7 +177,8 @@ def _plan_findings(run: str, manifest: Mapping[str, Any], spec: RunSpec | None) 
     except BROKEN as error:
         return [Finding("", "runs.json", "task", text_of(error))]
     warm = manifest["warm_start"]
-    there = {**manifest, "warm_start": warm.get("path", "unknown") if warm else None}
+    there = {"stop_at_optimum": False, **manifest}
+    there["warm_start"] = warm.get("path", "unknown") if warm else None
     found = []
     for name, value in expected.items():
         difference = first_difference(there[name], value, name)
@@ -216,6 +218,7 @@ def _check_against_task(
     count.findings += replay.screening_findings(record, task)
     count.findings += replay.manifest_findings(record, task)
     count.findings += replay.count_findings(record)
+    count.findings += replay.stop_findings(record, task)
     if trials.columns and manifest["space"] == task.space.fingerprint:
         try:
             _check_rows(record, task, options, count)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from archgym.experiment import Experiment, ExperimentError
+from archgym.optimum import score_to_stop_at
 from archgym.plan import RunSpec
 from archgym.warm import load_warm_start
 from archgym.worker import THREAD_LIMITS, build_task, carry_out
@@ -149,15 +150,23 @@ def _prepare(specs: Sequence[RunSpec], listener: Listener) -> None:
     """Builds every task once: finds what is wrong with it, and leaves compiled code in the cache.
 
     Raises:
-        ExperimentError: with one line per task that cannot be built.
+        ExperimentError: with one line per task that cannot be built, or that has no optimum at
+            which its runs could stop.
     """
     problems = []
+    stopping = {spec.task_name for spec in specs if spec.stop_at_optimum}
     for name, task in {spec.task_name: spec.task for spec in specs}.items():
         listener.note(f"preparing {name}")
         try:
-            build_task(task)
+            built = build_task(task)
         except ValueError as error:
             problems.append(f"task {name!r}: {error}")
+            continue
+        try:
+            if name in stopping:
+                score_to_stop_at(built)
+        except ValueError as error:
+            problems.append(f"budget.{error}")
     told = {(s.label, s.warm_start, s.task_name): s for s in specs if s.warm_start is not None}
     for (label, source, _), spec in {} if problems else told.items():
         try:

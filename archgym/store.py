@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _IDENTITY = (
     *("format", "task", "agent", "hyperparameters", "seed", "budget", "max_repeats"),
-    *("max_proposals", "warm_start", "proxy", "space", "reference"),
+    *("max_proposals", "stop_at_optimum", "warm_start", "proxy", "space", "reference"),
 )
 """Manifest fields that must agree for a run to be resumed.
 

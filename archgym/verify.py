@@ -48,6 +48,7 @@ _SPEC: Mapping[str, tuple[type, ...]] = {
     "budget": (int,),
     "max_repeats": (int, type(None)),
     "max_proposals": (int, type(None)),
+    "stop_at_optimum": (bool,),
     "warm_start": (str, type(None)),
 }
 

@@ -63,6 +63,7 @@ def carry_out(spec: RunSpec, root: Path) -> str | None:
             budget=spec.budget,
             max_repeats=spec.max_repeats,
             max_proposals=spec.max_proposals,
+            stop_at_optimum=spec.stop_at_optimum,
             warm_start=spec.warm_start,
             seed=spec.seed,
             path=folder,

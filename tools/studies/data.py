@@ -61,7 +61,7 @@ class Run:
         budget: unique designs that it could evaluate.
         samples: unique designs that it did.
         proposals: designs that it proposed.
-        stop_reason: `budget`, `repeats` or `proposals`.
+        stop_reason: `optimum`, `budget`, `repeats` or `proposals`.
         agent_seconds: spent by the search method.
         steps: samples after which it improved `(k,)`, ascending; fractions where a part was spent
             at cheaper fidelities.

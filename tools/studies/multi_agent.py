@@ -35,6 +35,8 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "no network": OTHERS,
     "one agent, rounded": ABLATION,
 }
+ENDINGS = ("optimum", "budget", "repeats", "proposals")
+"""Why a run ended."""
 STYLE: Mapping[str, tuple[str, str]] = {
     "ppo": ("#d55e00", ""),
     "ppo box": ("#d55e00", "7 3"),
@@ -161,7 +163,7 @@ def endings(study: Study) -> str:
         if not runs:
             continue
         reasons = [run.stop_reason for run in runs]
-        shares = [percent(reasons.count(r) / len(runs)) for r in ("budget", "repeats", "proposals")]
+        shares = [percent(reasons.count(r) / len(runs)) for r in ENDINGS]
         samples = np.array([run.samples for run in runs])
         low, high = samples.min(), samples.max()
         proposals = np.median([run.proposals / run.samples for run in runs])
@@ -173,7 +175,8 @@ def endings(study: Study) -> str:
                 *(f"{proposals:.2f}", f"{cost:.2g}" if cost < 10 else f"{cost:.0f}"),
             ]
         )
-    headers = ["method", "runs", "budget", "ended by budget, %", "by repeats, %", "by proposals, %"]
+    headers = ["method", "runs", "budget", "ended at the optimum, %"]
+    headers += [f"by {reason}, %" for reason in ENDINGS[1:]]
     headers += ["unique designs, median (range)", "proposals per design", "agent ms per design"]
     return table(headers, rows)
 
