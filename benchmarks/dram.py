@@ -121,8 +121,12 @@ def print_long(device: DramDevice, controller: str) -> None:
     best = seconds(simulator, policy_row(controller)[np.newaxis], 3)
     print(f"  {'a million requests':24s} {1e-6 * n / best:6.2f}, so often a second")
     if PROCESS.exists():
-        kilobytes = design_kilobytes(simulator, policy_row(controller)[np.newaxis])
-        print(f"  {'a design in flight':24s} {kilobytes:6d} kB beside the trace")
+        design = policy_row(controller)[np.newaxis]
+        shared = Trace(cycles, trace.is_write, address, name="shared", source=np.arange(n) % 4)
+        several = DramSimulator(device, shared, controller=controller, reference_alone_ns=np.ones(4))
+        several.run(design)
+        for name, each in ("a design in flight", simulator), ("with four sources", several):
+            print(f"  {name:24s} {design_kilobytes(each, design):6d} kB beside the trace")
 
 
 def print_scaling(trace: Trace, device: DramDevice, n: int) -> None:

@@ -11,17 +11,18 @@ import numpy as np
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram import dramsys, ramulator
-from archgym.cost_models.dram.by_source import count_by_source
+from archgym.cost_models.dram.by_source import clear_shares, fill_shares, shares_of
 from archgym.cost_models.dram.machine import banks_of, build, free_slots
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import clear, percentile, tail_of
-from archgym.cost_models.dram.responses import doubled, lines_of, power_of_two
+from archgym.cost_models.dram.responses import ByteArray, doubled, lines_of, power_of_two
 from archgym.cost_models.jit import allocating, compiled, forget_stale_kernels, inlined, kernel
 
 forget_stale_kernels(Path(__file__).parent)
 
 _ROW, _TABLE = numba.int64[::1], numba.int64[:, ::1]
-_SERVE = numba.boolean(_ROW, _ROW, _ROW, _TABLE, _ROW, _ROW, _TABLE, _TABLE, _ROW, _ROW)
+_BYTES = numba.int8[::1]
+_SERVE = numba.boolean(*(_ROW, _ROW, _ROW, _TABLE, _BYTES, _ROW, _ROW, _TABLE, _TABLE, _ROW, _ROW))
 _KERNELS = {
     "dramsys": (c.DRAMSYS, dramsys.serve_dramsys),
     "modern": (c.MODERN, dramsys.serve_modern),
@@ -37,14 +38,6 @@ def latency_tail(q: IntArray, geometry: IntArray) -> IntArray:
         reads += 1 - q[i]
     reads //= geometry[c.G_PARTS]
     return tail_of(reads)
-
-
-@allocating
-def latency_cells(q: IntArray, latency: IntArray, sources: IntArray) -> IntArray:
-    """`latency`, or room for the latency of every request where sources are told apart."""
-    if sources.shape[1] > 0 and latency.size == 0:
-        return np.zeros((q.size // c.REQUEST_CELLS, 2), np.int64)
-    return latency
 
 
 @inlined
@@ -65,7 +58,7 @@ def prepare(
     geometry: IntArray,
     tm: IntArray,
     policy: IntArray,
-) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
+) -> tuple[IntArray, IntArray, IntArray, ByteArray, IntArray]:
     """Memory, slots, rings of answers, lines and window of one design, see `dramsys.serve`."""
     banks = banks_of(geometry)
     m = np.zeros(c.BANK_BASE + (2 * c.BANK_CELLS + c.MOST_RECENT) * banks, np.int64)
@@ -105,9 +98,10 @@ def run_designs(
     """
     tail = latency_tail(q, geometry)
     out = np.zeros(c.OUTPUTS, np.int64)
-    latency = latency_cells(q, latency, sources)
+    shares = shares_of(q, geometry[c.G_PARTS], sources.shape[1])
     for d in range(policies.shape[0]):
         clear(tail)
+        clear_shares(shares, sources.shape[1])
         outputs[d, :] = 0
         for k in range(starts.size - 1):
             a = starts[k]
@@ -119,12 +113,13 @@ def run_designs(
                 controller, requests, most_reads, geometry, tm, policies[d]
             )
             waits = latency[a:b]
-            while not serve(m, slot, requests, returns, lines, tail, waits, commands, out, window):
+            while not serve(
+                m, slot, requests, returns, lines, tail, shares, waits, commands, out, window
+            ):
                 window = doubled(window, m[c.X_NEXT_ANSWER], m[c.X_ACCEPTED])
             add_channel(outputs[d], out)
         outputs[d, c.O_LATENCY_P99] = percentile(tail)
-        if sources.shape[1] > 0:
-            count_by_source(q, geometry[c.G_PARTS], latency, sources[d])
+        fill_shares(shares, sources[d])
 
 
 def batch_of(controller: str) -> Callable[..., None]:

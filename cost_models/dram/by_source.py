@@ -16,11 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from archgym.cost_models.dram import cells as c
-from archgym.cost_models.dram.addresses import request_at
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.power import FloatArray
-from archgym.cost_models.dram.quantile import clear, keep_largest, percentile, tail_of
-from archgym.cost_models.jit import compiled
+from archgym.cost_models.dram.quantile import clear, keep_largest, percentile, tail_length
+from archgym.cost_models.jit import allocating, apart, inlined
 
 
 @dataclass(frozen=True)
@@ -69,25 +68,57 @@ def source_result(sources: IntArray, alone_ns: FloatArray | None, ns: float) -> 
     )
 
 
-@compiled
-def count_by_source(q: IntArray, parts: int, latency: IntArray, out: IntArray) -> None:
-    """Fill `out` (sources, c.SOURCE_OUTPUTS) from the `latency` (requests, 2) of requests `q`.
+# Cells of a source's share: reads, the sum of their latencies, and the largest of these, see
+# `quantile`. An array begins with the place of each share, and the end of the last.
+_READS = 0
+_LATENCY = 1
+_TAIL = 2
 
-    A line of `parts` requests counts once, with its last answer.
-    """
-    out[:, :] = 0
-    for i in range(0, latency.shape[0], parts):
-        request = request_at(i)
-        if not q[request + c.Q_WRITE]:
-            out[q[request + c.Q_SOURCE], c.OS_READS] += 1
-            out[q[request + c.Q_SOURCE], c.OS_LATENCY] += latency[i : i + parts, 0].max()
+
+@allocating
+def shares_of(q: IntArray, parts: int, sources: int) -> IntArray:
+    """Memory for what each source waits for, given requests `q`, `parts` to a line; none for 0."""
+    reads = np.zeros(sources, np.int64)
+    if sources > 0:
+        for i in range(0, q.size, c.REQUEST_CELLS):
+            reads[q[i + c.Q_SOURCE]] += 1 - q[i + c.Q_WRITE]
+    size = sources + 1 if sources > 0 else 0
+    for source in range(sources):
+        size += _TAIL + tail_length(reads[source] // parts)
+    shares = np.zeros(size, np.int64)
+    place = sources + 1
+    for source in range(sources):
+        shares[source] = place
+        place += _TAIL + tail_length(reads[source] // parts)
+    if sources > 0:
+        shares[sources] = place
+    return shares
+
+
+@inlined
+def clear_shares(shares: IntArray, sources: int) -> None:
+    """Forget all latencies."""
+    for source in range(sources):
+        place = shares[source]
+        shares[place + _READS] = 0
+        shares[place + _LATENCY] = 0
+        clear(shares[place + _TAIL : shares[source + 1]])
+
+
+@apart
+def keep_share(shares: IntArray, source: int, latency: int) -> None:
+    """Add the latency of a read to what its source waits for."""
+    place = shares[source]
+    shares[place + _READS] += 1
+    shares[place + _LATENCY] += latency
+    keep_largest(shares[place + _TAIL : shares[source + 1]], latency)
+
+
+@inlined
+def fill_shares(shares: IntArray, out: IntArray) -> None:
+    """Fill `out` (sources, c.SOURCE_OUTPUTS)."""
     for source in range(out.shape[0]):
-        if out[source, c.OS_READS] == 0:
-            continue
-        tail = tail_of(out[source, c.OS_READS])
-        clear(tail)
-        for i in range(0, latency.shape[0], parts):
-            request = request_at(i)
-            if q[request + c.Q_SOURCE] == source and not q[request + c.Q_WRITE]:
-                keep_largest(tail, latency[i : i + parts, 0].max())
-        out[source, c.OS_LATENCY_P99] = percentile(tail)
+        place = shares[source]
+        out[source, c.OS_READS] = shares[place + _READS]
+        out[source, c.OS_LATENCY] = shares[place + _LATENCY]
+        out[source, c.OS_LATENCY_P99] = percentile(shares[place + _TAIL : shares[source + 1]])

@@ -59,6 +59,7 @@ from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, choose, choose_all, count_hits, oldest, remove
 from archgym.cost_models.dram.refresh import first_trigger, look, refreshed, remember
 from archgym.cost_models.dram.responses import (
+    ByteArray,
     answer,
     answer_in_order,
     lacks_room,
@@ -406,8 +407,9 @@ def serve(
     slot: IntArray,
     q: IntArray,
     returns: IntArray,
-    lines: IntArray,
+    lines: ByteArray,
     tail: IntArray,
+    shares: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
@@ -469,9 +471,11 @@ def serve(
         ready = access(m, slot, out, b, t, more)
         choose(m, slot, b, more)
         if m[c.X_IN_ORDER]:
-            answer_in_order(m, q, returns, lines, tail, latency, out, window, i, accepted, ready)
+            answer_in_order(
+                m, q, returns, lines, tail, shares, latency, out, window, i, accepted, ready
+            )
         else:
-            answer(m, q, returns, lines, tail, latency, out, i, accepted, ready)
+            answer(m, q, returns, lines, tail, shares, latency, out, i, accepted, ready)
     close_books(m, out)
     if more and m[c.Z_DOWN] > 0:
         close_states(m, commands, out)
@@ -483,15 +487,16 @@ def serve_dramsys(
     slot: IntArray,
     q: IntArray,
     returns: IntArray,
-    lines: IntArray,
+    lines: ByteArray,
     tail: IntArray,
+    shares: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
     window: IntArray,
 ) -> bool:
     """Run a `dramsys` design, see `serve`."""
-    return serve(m, slot, q, returns, lines, tail, latency, commands, out, window, False)
+    return serve(m, slot, q, returns, lines, tail, shares, latency, commands, out, window, False)
 
 
 def serve_modern(
@@ -499,12 +504,13 @@ def serve_modern(
     slot: IntArray,
     q: IntArray,
     returns: IntArray,
-    lines: IntArray,
+    lines: ByteArray,
     tail: IntArray,
+    shares: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
     window: IntArray,
 ) -> bool:
     """Run a `modern` design, see `serve`."""
-    return serve(m, slot, q, returns, lines, tail, latency, commands, out, window, True)
+    return serve(m, slot, q, returns, lines, tail, shares, latency, commands, out, window, True)

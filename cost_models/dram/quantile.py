@@ -27,10 +27,16 @@ def tail_size(n: int) -> int:
     return n - (99 * n + 99) // 100 + 1
 
 
+@inlined
+def tail_length(n: int) -> int:
+    """Cells for the largest of `n` values."""
+    return _VALUES + 2 * (tail_size(n) if n > 0 else 0)
+
+
 @allocating
 def tail_of(n: int) -> IntArray:
     """Memory for the largest of `n` values, see `clear`."""
-    return np.zeros(_VALUES + 2 * (tail_size(n) if n > 0 else 0), np.int64)
+    return np.zeros(tail_length(n), np.int64)
 
 
 @inlined

@@ -35,7 +35,7 @@ from archgym.cost_models.dram.machine import (
 )
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.queues import append, count_hits, remove
-from archgym.cost_models.dram.responses import answer, reads_before
+from archgym.cost_models.dram.responses import ByteArray, answer, reads_before
 from archgym.cost_models.dram.row_cap import (
     count_access,
     forget_accesses,
@@ -115,8 +115,9 @@ def send(
     slot: IntArray,
     q: IntArray,
     returns: IntArray,
-    lines: IntArray,
+    lines: ByteArray,
     tail: IntArray,
+    shares: IntArray,
     latency: IntArray,
     out: IntArray,
     clock: int,
@@ -136,7 +137,7 @@ def send(
         else:
             out[c.O_FORWARDED] += 1
             ready = max(m[c.X_LAST_ANSWER], clock + 1)
-            answer(m, q, returns, lines, tail, latency, out, i, clock, ready)
+            answer(m, q, returns, lines, tail, shares, latency, out, i, clock, ready)
     elif not store(m, slot, q, i, clock):
         return False
     m[c.X_ACCEPTED] = i + 1
@@ -438,8 +439,9 @@ def serve(
     slot: IntArray,
     q: IntArray,
     returns: IntArray,
-    lines: IntArray,
+    lines: ByteArray,
     tail: IntArray,
+    shares: IntArray,
     latency: IntArray,
     commands: IntArray,
     out: IntArray,
@@ -456,7 +458,7 @@ def serve(
         arrives = m[c.X_ARRIVES] + 1
         if arrives <= t:
             arrives = c.INF
-            if send(m, slot, q, returns, lines, tail, latency, out, t - 1):
+            if send(m, slot, q, returns, lines, tail, shares, latency, out, t - 1):
                 find_arrival(m, q, returns)
                 arrives = m[c.X_ARRIVES] + 1
         if t >= m[c.X_TRIGGER]:
@@ -499,7 +501,7 @@ def serve(
         access(m, slot, out, b, s, t)
         if command == c.RD:
             ready = max(m[c.X_LAST_ANSWER], t + m[c.T_CL] + m[c.T_BURST])
-            answer(m, q, returns, lines, tail, latency, out, i, accepted, ready)
+            answer(m, q, returns, lines, tail, shares, latency, out, i, accepted, ready)
         else:
             out[c.O_CYCLES] = max(out[c.O_CYCLES], t)
             if latency.size > 0:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from archgym.cost_models.dram import cells as c
 from archgym.cost_models.dram.addresses import request_at
+from archgym.cost_models.dram.by_source import keep_share
 from archgym.cost_models.dram.policy import IntArray
 from archgym.cost_models.dram.quantile import keep_largest
 from archgym.cost_models.jit import allocating, inlined
+
+ByteArray = npt.NDArray[np.int8]
 
 
 @inlined
@@ -21,10 +25,10 @@ def power_of_two(n: int) -> int:
 
 
 @allocating
-def lines_of(m: IntArray, q: IntArray) -> IntArray:
+def lines_of(m: IntArray, q: IntArray) -> ByteArray:
     """Parts answered so far of each line; empty where a line is one request."""
     parts = m[c.X_PARTS]
-    return np.zeros(q.size // c.REQUEST_CELLS // parts if parts > 1 else 0, np.int64)
+    return np.zeros(q.size // c.REQUEST_CELLS // parts if parts > 1 else 0, np.int8)
 
 
 @inlined
@@ -39,8 +43,9 @@ def answer(
     m: IntArray,
     q: IntArray,
     returns: IntArray,
-    lines: IntArray,
+    lines: ByteArray,
     tail: IntArray,
+    shares: IntArray,
     latency: IntArray,
     out: IntArray,
     i: int,
@@ -51,7 +56,8 @@ def answer(
 
     `returns` is `(2, a power of two)`: rings of the cycles of the last answers, and of those to
     reads. `lines` counts the parts answered of each line, where a line takes several requests: a
-    read counts once, with its last part. `tail` keeps the largest read latencies, see `quantile`.
+    read counts once, with its last part. `tail` keeps the largest read latencies, see `quantile`,
+    `shares` those of each source where there are several, see `by_source`.
     `latency` holds what each request waited until its answer, and until it was accepted; empty
     where not wanted.
     """
@@ -76,6 +82,8 @@ def answer(
         out[c.O_LATENCY] += waited
         out[c.O_LATENCY_ACCEPTED] += cycle - accepted
         keep_largest(tail, waited)
+        if shares.size > 0:
+            keep_share(shares, q[request_at(i) + c.Q_SOURCE], waited)
 
 
 @inlined
@@ -83,8 +91,9 @@ def answer_in_order(
     m: IntArray,
     q: IntArray,
     returns: IntArray,
-    lines: IntArray,
+    lines: ByteArray,
     tail: IntArray,
+    shares: IntArray,
     latency: IntArray,
     out: IntArray,
     window: IntArray,
@@ -104,7 +113,7 @@ def answer_in_order(
     while window[2 * (head & mask)] >= 0:
         ready = max(window[2 * (head & mask)], m[c.X_LAST_ANSWER] + 1)
         since = window[2 * (head & mask) + 1]
-        answer(m, q, returns, lines, tail, latency, out, head, since, ready)
+        answer(m, q, returns, lines, tail, shares, latency, out, head, since, ready)
         window[2 * (head & mask)] = -1
         head += 1
     m[c.X_NEXT_ANSWER] = head
