@@ -3,11 +3,11 @@
 Usage: python tools/best_known.py [--results DIR] [--workers N] [--experiment NAME]
                                   [--set KEY=VALUE] [--no-run] [--output DIR]
 
-Runs an experiment (by default `best-known`; a stopped one is resumed), takes the best design of
-each task over all agents and seeds, moves it to a neighbour for as long as one is better, and
-writes `envs/best_known/SPACE-WORKLOAD.yaml`. Designs that are in these files already are judged
-again, so that nothing better is lost and a changed cost model is followed; a task without runs
-keeps its entry. `--no-run` only writes, from what there is.
+Runs an experiment (by default `best-known`; a stopped one is resumed), judges all designs that any
+run met on a workload by every objective of it, moves the best ones to a neighbour for as long as
+one is better, and writes `envs/best_known/SPACE-WORKLOAD.yaml`. Designs that are in these files
+already are judged again, so that nothing better is lost and a changed cost model is followed; a
+task without runs keeps its entry. `--no-run` only writes, from what there is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,14 @@ from archgym.envs.dram_controller import BEST_KNOWN
 from archgym.experiment import load_experiment
 from archgym.metric import BUDGET_FLOOR, floored
 from archgym.optimum import active_values
-from archgym.results import TaskResults, load_results
+from archgym.results import RunResult, TaskResults, load_results
 from archgym.runner import run_experiment
+from archgym.store import load_trials
 from archgym.task import Evaluation, Task, format_design
 
 RANDOM_DESIGNS = 2_000
+CLIMBS = 5
+"""Designs of a pool that are moved to their neighbours."""
 HEAD = """\
 # The best designs known for this workload, by objective; written by tools/best_known.py.
 # bounds: what no design can beat, metric by metric, without queues and conflicts; bound: the score
@@ -68,19 +72,68 @@ def median_random(task: Task, drawn: Evaluation) -> float:
     return float(np.median(task.scorer.score(metrics, np.ones(feasible.sum(), np.bool_))))
 
 
-def candidate(results: TaskResults, task: Task) -> tuple[np.ndarray, str] | None:
-    """Returns the best design of an experiment's runs, improved, and how it was found."""
-    best = results.best
-    if best is None or not np.isfinite(best.best):
+@dataclass(frozen=True)
+class Pool:
+    """What the runs on one workload evaluated, whatever they were looking for.
+
+    Attributes:
+        runs: they.
+        run: position of the run that each design is from, `(n,)`.
+        sample: its number in that run, `(n,)`.
+        designs: index rows `(n, d)`.
+        feasible: `(n,)`.
+        metrics: `{name: (n,)}`.
+    """
+
+    runs: tuple[RunResult, ...]
+    run: np.ndarray
+    sample: np.ndarray
+    designs: np.ndarray
+    feasible: np.ndarray
+    metrics: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, results: Path, group: Sequence[TaskResults], names: Sequence[str]) -> Pool:
+        """Reads all trials of the runs on a workload."""
+        import polars
+
+        runs = tuple(run for task in group for agent in task.agents for run in agent.runs)
+        columns = ["sample", "design", "feasible", *names]
+        frames = [load_trials(results / run.spec.folder, columns) for run in runs]
+        trials = polars.concat([frame.select(columns) for frame in frames])
+        return cls(
+            runs=runs,
+            run=np.repeat(np.arange(len(runs)), [len(frame) for frame in frames]),
+            sample=trials["sample"].to_numpy(),
+            designs=trials["design"].to_numpy(),
+            feasible=trials["feasible"].to_numpy(),
+            metrics={name: trials[name].to_numpy() for name in names},
+        )
+
+    def best(self, task: Task, count: int) -> np.ndarray:
+        """Returns positions of the best different designs for a task, the best first."""
+        usable = self.feasible & ~task.unusable(self.metrics)
+        scores = task.scorer.score(self.metrics, usable)
+        order = np.argsort(-scores, kind="stable")[: 100 * count]
+        _, first = np.unique(self.designs[order], axis=0, return_index=True)
+        kept = order[np.sort(first)[:count]]
+        return kept[np.isfinite(scores[kept])]
+
+
+def candidate(pool: Pool, task: Task) -> tuple[np.ndarray, str] | None:
+    """Returns the best design of all runs on a workload, improved, and how it was found."""
+    climbed = [(*climb(task, pool.designs[at]), at) for at in pool.best(task, CLIMBS)]
+    if not climbed:
         return None
-    runs = [run for agent in results.agents for run in agent.runs]
-    total = sum(len(run.scores) for run in runs)
-    row, tried = climb(task, np.array(best.design))
-    at = int(np.argmax(best.scores)) + 1
-    agents = ", ".join(sorted({run.spec.agent for run in runs}))
+    scores = task.evaluate(np.stack([row for row, _, _ in climbed])).score
+    row, _, at = climbed[int(np.argmax(scores))]
+    run, tried = pool.runs[pool.run[at]], sum(tried for _, tried, _ in climbed)
+    agents = ", ".join(sorted({each.spec.agent for each in pool.runs}))
+    objective = run.manifest["task"]["objective"]["name"]
     return row, (
-        f"{total:,} designs of {agents}: {best.spec.agent}, seed {best.spec.seed}, after {at:,} of "
-        f"{len(best.scores):,}, then {tried:,} neighbours"
+        f"{len(pool.designs):,} designs of {agents}, for all objectives of the workload: "
+        f"{run.spec.agent} for {objective}, seed {run.spec.seed}, after {pool.sample[at]:,} of "
+        f"{len(run.scores):,}, then {tried:,} neighbours of the best {len(climbed)}"
     )
 
 
@@ -111,9 +164,9 @@ def entry(
     }
 
 
-def write(path: Path, tasks: Sequence[tuple[Task, TaskResults | None]]) -> None:
+def write(path: Path, tasks: Sequence[Task], pool: Pool) -> None:
     """Writes the file of one workload."""
-    first = tasks[0][0]
+    first = tasks[0]
     kept = yamlfile.read(path) if path.is_file() else {"options": first.options, "tasks": {}}
     if kept["options"] != first.options:
         raise ValueError(f"{path}: is of options {kept['options']}, the runs of {first.options}")
@@ -121,9 +174,8 @@ def write(path: Path, tasks: Sequence[tuple[Task, TaskResults | None]]) -> None:
     rows = first.space.sample(RANDOM_DESIGNS, np.random.default_rng(0))
     drawn = first.evaluate(rows)
     entries = dict(old)
-    for task, results in tasks:
-        found = candidate(results, task) if results is not None else None
-        told = entry(task, drawn, found, old.get(task.objective.name))
+    for task in tasks:
+        told = entry(task, drawn, candidate(pool, task), old.get(task.objective.name))
         if told is not None:
             entries[task.objective.name] = told
             print(
@@ -163,8 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             workload = results.best.manifest["task"]["workload"]
             by_workload.setdefault(workload, []).append(results)
     for workload, group in by_workload.items():
-        tasks = [(archgym.make_task(**each.best.manifest["task"]), each) for each in group]
-        write(given.output / f"{tasks[0][0].options['space']}-{workload}.yaml", tasks)
+        tasks = [archgym.make_task(**each.best.manifest["task"]) for each in group]
+        pool = Pool.of(Path(given.results), group, [metric.name for metric in tasks[0].metrics])
+        write(given.output / f"{tasks[0].options['space']}-{workload}.yaml", tasks, pool)
 
 
 if __name__ == "__main__":
