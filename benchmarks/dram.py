@@ -122,8 +122,11 @@ def print_long(device: DramDevice, controller: str) -> None:
     print(f"  {'a million requests':24s} {1e-6 * n / best:6.2f}, so often a second")
     if PROCESS.exists():
         design = policy_row(controller)[np.newaxis]
-        shared = Trace(cycles, trace.is_write, address, name="shared", source=np.arange(n) % 4)
-        several = DramSimulator(device, shared, controller=controller, reference_alone_ns=np.ones(4))
+        four = np.arange(n) % 4
+        shared = Trace(cycles, trace.is_write, address, name="shared", source=four)
+        several = DramSimulator(
+            device, shared, controller=controller, reference_alone_ns=np.ones(4)
+        )
         several.run(design)
         for name, each in ("a design in flight", simulator), ("with four sources", several):
             print(f"  {name:24s} {design_kilobytes(each, design):6d} kB beside the trace")
