@@ -18,12 +18,14 @@ Resuming replays the recorded trials to a fresh agent with the same seed, then g
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from archgym.cost_model import Costs
 from archgym.digest import manifest_digest
@@ -79,9 +81,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def _to_json(value: float) -> float | str | None:
     """Returns a number as strict JSON can hold it: NaN as null, infinities as texts."""
-    if np.isfinite(value):
+    if math.isfinite(value):
         return value
-    return None if np.isnan(value) else str(value)
+    return None if math.isnan(value) else str(value)
 
 
 def _from_json(value: float | str | None) -> float:
@@ -266,25 +268,52 @@ def _write_parquet(frame: polars.DataFrame, path: Path) -> None:
 
 def trial_records(evaluation: Evaluation, first: int = 0) -> list[dict[str, Any]]:
     """Returns one JSON-ready record per design, numbered from `first + 1`."""
-    columns = {
-        group: {name: values.tolist() for name, values in getattr(evaluation, group).items()}
-        for group in ("metrics", "breakdown")
-    }
-    scores = evaluation.score.tolist()
+    count = len(evaluation)
+    columns = (
+        evaluation.designs.tolist(),
+        _json_column(evaluation.score),
+        evaluation.feasible.tolist(),
+        _violated(evaluation),
+        _json_rows(evaluation.metrics, count),
+        _json_rows(evaluation.breakdown, count),
+    )
     return [
         {
             "sample": first + i + 1,
             "design": design,
-            "score": _to_json(scores[i]),
-            "feasible": bool(evaluation.feasible[i]),
-            "violations": list(evaluation.violated(i)),
-            **{
-                group: {name: _to_json(values[i]) for name, values in named.items()}
-                for group, named in columns.items()
-            },
+            "score": score,
+            "feasible": feasible,
+            "violations": violations,
+            "metrics": metrics,
+            "breakdown": breakdown,
         }
-        for i, design in enumerate(evaluation.designs.tolist())
+        for i, (design, score, feasible, violations, metrics, breakdown) in enumerate(
+            zip(*columns, strict=True)
+        )
     ]
+
+
+def _json_column(values: npt.NDArray[Any]) -> list[Any]:
+    """Returns numbers `(n,)` as strict JSON can hold them."""
+    plain: list[Any] = values.tolist()
+    for i in np.flatnonzero(~np.isfinite(values)).tolist():
+        plain[i] = _to_json(plain[i])
+    return plain
+
+
+def _json_rows(named: Mapping[str, npt.NDArray[Any]], count: int) -> list[dict[str, Any]]:
+    """Returns columns `(count,)` as one mapping per row."""
+    if not named:
+        return [{} for _ in range(count)]
+    rows = zip(*(_json_column(values) for values in named.values()), strict=True)
+    return [dict(zip(named, row, strict=True)) for row in rows]
+
+
+def _violated(evaluation: Evaluation) -> list[list[str]]:
+    """Returns the rules that each design breaks."""
+    if not any(mask.any() for mask in evaluation.violations.values()):
+        return [[] for _ in range(len(evaluation))]
+    return [list(evaluation.violated(i)) for i in range(len(evaluation))]
 
 
 def trials_frame(evaluation: Evaluation) -> polars.DataFrame:
@@ -302,14 +331,21 @@ def trials_frame(evaluation: Evaluation) -> polars.DataFrame:
         "design": polars.Series(evaluation.designs, dtype=polars.Array(polars.Int64, width)),
         "score": evaluation.score,
         "feasible": evaluation.feasible,
-        "violations": polars.Series(
-            [list(evaluation.violated(i)) for i in range(count)],
-            dtype=polars.List(polars.String),
-        ),
+        "violations": _violations_series(evaluation),
         **evaluation.metrics,
         **evaluation.breakdown,
     }
     return polars.DataFrame(data)
+
+
+def _violations_series(evaluation: Evaluation) -> polars.Series:
+    import polars
+
+    kind = polars.List(polars.String)
+    if any(mask.any() for mask in evaluation.violations.values()):
+        return polars.Series(_violated(evaluation), dtype=kind)
+    # Polars takes a list per row one by one.
+    return polars.Series([[]], dtype=kind).new_from_index(0, len(evaluation))
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
