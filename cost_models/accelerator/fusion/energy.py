@@ -1,12 +1,15 @@
 """Energy of attention: arithmetic, DRAM, and words through the buffer.
 
-Energies per operation are published with FuseMax' artifact (45 nm); those of a buffer word follow
-from its published totals, see `fused_attention_energy` of the constants.
+Energies per operation are published with FuseMax' artifact (45 nm); those of a buffer word of 16
+and 32 MiB follow from its published totals, see `fused_attention_energy` of the constants. Smaller
+buffers are CACTI's.
 """
 
 from __future__ import annotations
 
-from math import log2
+import functools
+from itertools import pairwise
+from math import log
 
 from archgym.cost_models.accelerator.constants import constants
 from archgym.cost_models.accelerator.fusion.linear import Linear
@@ -28,6 +31,11 @@ _SHARED = {1: (0.0, 0.0), 2: (1.0, 1.0), 3: (2.0, 2.0)}
 _STREAMED = (3.0, 2.0)
 
 
+ENERGY_PARTS = ("arithmetic", "registers", "buffer", "dram")
+# Largest memory of CACTI's that counts, and bytes of its words and of ours.
+_CACTI_BYTES, _CACTI_NODE_NM, _CACTI_WORD, _WORD = 2**20, 45, 8, 2
+
+
 def energy_j(
     sizes: AttentionSizes,
     designs: FusionDesigns,
@@ -42,13 +50,28 @@ def energy_j(
         result: What `fusion` gave for them.
         mapping: Given to it, if any.
     """
+    parts = energy_parts_j(sizes, designs, result, mapping)
+    return parts["arithmetic"] + parts["registers"] + parts["buffer"] + parts["dram"]
+
+
+def energy_parts_j(
+    sizes: AttentionSizes,
+    designs: FusionDesigns,
+    result: Fusion,
+    mapping: RowMapping | None = None,
+) -> dict[str, Array]:
+    """Energy `(d, w)` by name of `ENERGY_PARTS`; arguments as of `energy_j`."""
     from array_api_compat import array_namespace
 
     xp = array_namespace(designs.array)
     each = columns(designs)
-    dram = constants()["fused_attention_energy"]["dram_byte"] * result.dram_bytes
-    work = _operations(xp, sizes, each) + _buffer(xp, sizes, each, result, mapping)
-    return 1e-12 * (dram + work)
+    arithmetic, registers = _operations(xp, sizes, each)
+    return {
+        "arithmetic": 1e-12 * arithmetic,
+        "registers": 1e-12 * registers,
+        "buffer": 1e-12 * _buffer(xp, sizes, each, result, mapping),
+        "dram": 1e-12 * constants()["fused_attention_energy"]["dram_byte"] * result.dram_bytes,
+    }
 
 
 def linear_energy_j(layers: Linear, designs: FusionDesigns) -> Array:
@@ -59,21 +82,47 @@ def linear_energy_j(layers: Linear, designs: FusionDesigns) -> Array:
     return 1e-12 * (layers.macs * per_mac + each["dram_byte"] * layers.dram_bytes)
 
 
+@functools.cache
+def _word_points() -> tuple[tuple[float, float, float], ...]:
+    """Logarithms of buffer bytes, and of the energy of a word read and written, ascending."""
+    each = constants()["fused_attention_energy"]
+    share = _WORD / _CACTI_WORD
+    points = [
+        (size, share * read, share * write)
+        for node, word, size, read, write, *_ in constants().sram.rows
+        if (node, word) == (_CACTI_NODE_NM, _CACTI_WORD) and size <= _CACTI_BYTES
+    ]
+    for mebibytes in (16, 32):
+        read, write = each[f"read_{mebibytes}_mib"], each[f"write_{mebibytes}_mib"]
+        points.append((mebibytes * 2.0**20, read, write))
+    return tuple((log(size), log(read), log(write)) for size, read, write in sorted(points))
+
+
 def word_pj(buffer_bytes: Array) -> tuple[Array, Array]:
     """Energy of a word read from and written to a buffer, by its size.
 
-    The power laws through 16 and 32 MiB, where it is known.
+    Linear between the points' logarithms, and beyond them: memories of CACTI 7 up to 1 MiB at 45
+    nm, a quarter of whose words of 8 bytes is a word here, and 16 and 32 MiB, which are fitted.
     """
-    each = constants()["fused_attention_energy"]
-    size = buffer_bytes / 2.0**24
-    read, write = (
-        each[f"{way}_16_mib"] * size ** log2(each[f"{way}_32_mib"] / each[f"{way}_16_mib"])
-        for way in ("read", "write")
-    )
-    return read, write
+    from array_api_compat import array_namespace
+
+    xp = array_namespace(buffer_bytes)
+    points = _word_points()
+    size = xp.log(buffer_bytes)
+    found = []
+    for way in (1, 2):
+        result = points[0][way] + 0.0 * size
+        for i, (low, high) in enumerate(pairwise(points)):
+            slope = (high[way] - low[way]) / (high[0] - low[0])
+            least = size if i == 0 else xp.maximum(size, low[0] + 0.0 * size)
+            up_to = least if i == len(points) - 2 else xp.minimum(least, high[0] + 0.0 * size)
+            result = result + slope * (up_to - low[0])
+        found.append(xp.exp(result))
+    return found[0], found[1]
 
 
-def _operations(xp: Array, sizes: AttentionSizes, designs: FusionDesigns) -> Array:
+def _operations(xp: Array, sizes: AttentionSizes, designs: FusionDesigns) -> tuple[Array, Array]:
+    """Of arithmetic, and of registers."""
     each = constants()["fused_attention_energy"]
     mac, add, top, divide = (each[name] for name in ("mac", "add", "max", "divide"))
     e, f, once = sizes.key_size, sizes.value_size, designs.passes == 1
@@ -89,7 +138,8 @@ def _operations(xp: Array, sizes: AttentionSizes, designs: FusionDesigns) -> Arr
     fix = xp.where(designs.passes == 3, 0.0 * fix, fix) * scores / designs.array
     end = xp.where(once, rows * f * divide, quotient)
     registers = scores * (each["registers_score"] + each["registers_mac"] * (e + f))
-    return products + softmax + fix + end + xp.where(shared, registers, 0.0 * registers)
+    arithmetic = products + softmax + fix + end
+    return arithmetic, xp.where(shared, registers, 0.0 * registers) + 0.0 * arithmetic
 
 
 def _buffer(

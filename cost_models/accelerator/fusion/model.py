@@ -1,15 +1,17 @@
 """Latency of attention on a square array and a vector array, batched over designs.
 
-A tile is D queries against D keys of a head; t1 = ceil(D / lanes) cycles is what the vector array
-takes for one operation per query of a block. Per tile, with x the cycles of a subtraction and
-exponential:
+A tile is D queries against D keys of a head. The vector array takes t(n) = ceil(n D / lanes)
+cycles for n operations per query of a block, those of the scores and outputs of a query side by
+side; t1 = t(1). Per tile, with x the cycles of a subtraction and exponential:
 
     array, products        E and F cycles (outputs stay) or D each (weights stay; E, F <= D)
-    vector array, `apart`  (c + x) D t1 for scores: c = 3 with three and two passes (maximum, sum,
+    vector array, `apart`  (c + x) t(D) for scores: c = 3 with three and two passes (maximum, sum,
                            quotient), 2 with one pass (maximum, sum); and corrections between tiles
-    corrections            two passes (3 + x) t1; one pass (3 + x + 2 F) t1 and F t1 D / M for the
-                           quotient: maximum, factor, denominator (product, sum), outputs (product,
-                           sum)
+    corrections            two passes (3 + x) t1; one pass (3 + x) t1 + 2 t(F) and t(F) D / M for
+                           the quotient: maximum, factor, denominator (product, sum), outputs
+                           (product, sum)
+
+The published designs have D lanes, so that t(n) = n. More lanes are our extension.
 
 `unfused` runs products and softmax one after the other, each at the slower of memory and arrays.
 `apart` overlaps them: the slowest of memory, array and lanes. `stalled` and `interleaved` give
@@ -50,6 +52,7 @@ def fusion(
     mapping: RowMapping | None = None,
     *,
     divide: bool = False,
+    blocks: Array | None = None,
 ) -> Fusion:
     """Evaluate all attentions on all designs.
 
@@ -58,6 +61,8 @@ def fusion(
         designs: Arrays `(d,)`.
         mapping: Where fused cascades of two and three passes keep tensors; needed if there are any.
         divide: Groups of query blocks, in cascades of one pass, are divisors of all blocks.
+        blocks: Query blocks in a group of cascades of one pass, broadcasts to `(d, w)`; None for as
+            many as fit in the buffer.
 
     Raises:
         ValueError: If a mapping is needed and missing.
@@ -69,7 +74,7 @@ def fusion(
     if mapping is None and bool(xp.any(by_rows)):
         raise ValueError("mapping: missing, fused cascades of two and three passes need one")
     each = columns(designs)
-    moved = _traffic(xp, sizes, each, mapping, divide)
+    moved = _traffic(xp, sizes, each, mapping, divide, blocks)
     stays = 0.0 * each.array if mapping is None else mapping.weights_stay
     stays = xp.where((each.passes > 1) & (each.binding > 0), stays, 0.0 * each.array)
     return _latency(xp, sizes, each, moved, stays)
@@ -81,12 +86,13 @@ def _traffic(
     designs: FusionDesigns,
     mapping: RowMapping | None,
     divide: bool,
+    blocks: Array | None,
 ) -> Traffic:
     """Of every design, by its cascade and binding."""
     once = (designs.passes == 1) & (designs.binding > 0)
     never = designs.binding == 0
     kinds: list[tuple[Array, Callable[[], Traffic]]] = [
-        (once, partial(tiled, xp, sizes, designs, divide)),
+        (once, partial(tiled, xp, sizes, designs, divide, blocks)),
         (never, partial(unfused, xp, sizes, designs)),
     ]
     if mapping is not None:
@@ -117,16 +123,16 @@ def _latency(
     e, f = sizes.key_size, sizes.value_size
     across = xp.ceil(sizes.keys / d)
     tiles = sizes.batch * sizes.heads * xp.ceil(sizes.queries / d) * across
-    t1 = xp.ceil(d / designs.lanes)
+    t1, tf = xp.ceil(d / designs.lanes), xp.ceil(f * d / designs.lanes)
     once, twice = passes == 1, passes == 2
     nothing = 0.0 * (x + f)
     first = xp.where(stays > 0, d * xp.ceil(e / d), e + nothing)
     last = xp.where(stays > 0, d * xp.ceil(f / d), f + nothing)
-    corrections = xp.where(twice, 3.0 + x + nothing, nothing)
-    corrections = xp.where(once, 3.0 + x + 2.0 * f + f / across, corrections)
+    corrections = xp.where(twice, t1 * (3.0 + x) + nothing, nothing)
+    corrections = xp.where(once, t1 * (3.0 + x) + 2.0 * tf + tf / across, corrections)
     scores = xp.where(once, 2.0 + x, 3.0 + x)
-    softmax = t1 * (scores * d + corrections)
-    array, lanes, serial = _shared(xp, sizes, designs, t1, across, first, last)
+    softmax = scores * xp.ceil(d * d / designs.lanes) + corrections
+    array, lanes, serial = _shared(xp, sizes, designs, (t1, tf), across, first, last)
     shared = binding >= 2
     array = tiles * xp.where(shared, array, first + last)
     lanes = tiles * xp.where(shared, lanes, softmax)
@@ -160,24 +166,26 @@ def _shared(
     xp: Array,
     sizes: AttentionSizes,
     designs: FusionDesigns,
-    t1: Array,
+    times: tuple[Array, Array],
     across: Array,
     first: Array,
     last: Array,
 ) -> tuple[Array, Array, Array]:
-    """Cycles per tile if both arrays do the softmax: of the array, of lanes, and in all."""
-    d, x, f = designs.array, designs.exp_cycles, sizes.value_size
+    """Cycles per tile if both arrays do the softmax: of the array, of lanes, and in all.
+
+    `times` are t(1) and t(F).
+    """
+    d, x, (t1, tf) = designs.array, designs.exp_cycles, times
     once, twice = designs.passes == 1, designs.passes == 2
     stalled = designs.binding == 2
-    nothing = 0.0 * (x + f + t1)
-    ratio = f / across
+    nothing = 0.0 * (x + tf + t1)
     # Quotients of outputs, or reciprocals of denominators.
-    ends = xp.where(once, 1.0 + ratio, 1.0 / across + nothing)
-    sums = xp.where(once, f + nothing, nothing)
-    ends = t1 * xp.where(stalled, ends, ends + sums)
+    ends = xp.where(once, t1 + tf / across, t1 / across + nothing)
+    sums = xp.where(once, tf + nothing, nothing)
+    ends = xp.where(stalled, ends, ends + sums)
     fix = t1 * xp.where(once | twice, x + 1.0 + nothing, 1.0 + nothing)
-    outputs = xp.where(once, f + nothing, xp.where(twice, 1.0 + nothing, nothing))
-    outputs = t1 * xp.where(stalled, outputs + sums, outputs)
+    outputs = xp.where(once, tf + nothing, xp.where(twice, t1 + nothing, nothing))
+    outputs = xp.where(stalled, outputs + sums, outputs)
     quotient = xp.where(once, 0.0 * x, 1.0 + 0.0 * x)
     array = (first + 1.0, x + 1.0 + nothing, last + quotient)
     serial = (

@@ -47,26 +47,33 @@ def tensor_bytes(sizes: AttentionSizes, word: Array) -> tuple[Array, Array, Arra
     return every * p * e, every * m * e, every * m * f, every * p * f, every * p * m
 
 
-def tiled(xp: Array, sizes: AttentionSizes, designs: FusionDesigns, divide: bool) -> Traffic:
+def tiled(
+    xp: Array,
+    sizes: AttentionSizes,
+    designs: FusionDesigns,
+    divide: bool,
+    chosen: Array | None = None,
+) -> Traffic:
     """One pass: scores never leave the chip; keys and values pass once per group of query blocks.
 
     A block of D queries keeps its queries, outputs, maximum and denominator, (E + F + 2) D words,
     and `score_tiles` tiles of D x D words; beside them one block of keys and values, (E + F) D
     words (FuseMax, section V). As many blocks as fit, and with `divide` a divisor of all, make a
-    group.
+    group; or as many as are chosen, of those that there are.
     """
     q, k, v, o, _ = tensor_bytes(sizes, designs.word_bytes)
     d, word = designs.array, designs.word_bytes
     both = sizes.key_size + sizes.value_size
     per_block = d * word * (both + 2.0 + designs.score_tiles * d)
     room = designs.buffer_bytes - d * word * both
-    group = xp.floor(room / per_block)
     blocks = xp.ceil(sizes.queries / d)
+    group = xp.floor(room / per_block) if chosen is None else xp.minimum(chosen, blocks)
     passes = xp.ceil(blocks / xp.maximum(group, xp.ones_like(group)))
     if divide:
         passes = _next_divisor(xp, blocks + 0.0 * passes, passes)
     zero = 0.0 * passes
-    overflow = xp.maximum(per_block - room, zero)
+    least = per_block if chosen is None else group * per_block
+    overflow = xp.maximum(least - room, zero)
     return Traffic((q + o + passes * (k + v), zero, zero), passes, zero, overflow)
 
 

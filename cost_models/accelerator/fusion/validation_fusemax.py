@@ -160,7 +160,7 @@ def sweep(path: Path) -> Iterator[Check]:
         for column, name in ours.items():
             values = getattr(found, name)[:, 0]
             yield compare(_NAME, f"arrays, {model}", column, values, _column(part, column), _EQUAL)
-        name, area = f"arrays, {model}", area_um2(designs)
+        name, area = f"arrays, {model}", area_um2(designs, "sweep")
         yield compare(_NAME, name, "area", area, _column(part, "area"), _AREA)
 
 

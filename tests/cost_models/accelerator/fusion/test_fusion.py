@@ -14,8 +14,8 @@ from archgym.cost_models.accelerator.fusion import (
     fusion,
     sizes_of,
 )
-from archgym.cost_models.accelerator.fusion.area import area_um2
-from archgym.cost_models.accelerator.fusion.energy import energy_j
+from archgym.cost_models.accelerator.fusion.area import area_parts_um2, area_um2
+from archgym.cost_models.accelerator.fusion.energy import energy_j, energy_parts_j, word_pj
 from archgym.cost_models.accelerator.fusion.linear import linear_layers
 from archgym.cost_models.accelerator.fusion.presets import (
     CLOCK_HZ,
@@ -120,7 +120,7 @@ def test_published_layers_and_arrays():
         [30266.668803268083, 118.2793728, 29.583229276595745], rel=1e-14
     )
     assert designs.buffer_bytes[2] == 2 * 512 * (128 + 4 * 130)
-    assert area_um2(designs) == pytest.approx(
+    assert area_um2(designs, "sweep") == pytest.approx(
         [5441230.48908, 1220894441.8412402, 4885081008.9724], rel=0.01
     )
 
@@ -138,6 +138,60 @@ def test_one_pass_counted_tile_by_tile():
         assert fusion(sizes, designs).dram_bytes[0, 0] == 2 * words
         divided = fusion(sizes, designs, divide=True).kv_passes[0, 0]
         assert 10 % divided == 0 and divided >= fusion(sizes, designs).kv_passes[0, 0]
+
+
+def test_chosen_blocks_are_groups_or_do_not_fit():
+    sizes = sizes_of(batch=1, heads=2, queries=40, keys=24, key_size=3, value_size=5)
+    designs = designs_of(**{**SMALL, "buffer_bytes": 500})
+    fitting = (500 - 2 * 4 * 8) // (2 * 4 * 10)
+    free = fusion(sizes, designs)
+    chosen = fusion(sizes, designs, blocks=np.array([[float(fitting)]]))
+    for field in fields(free):
+        assert np.array_equal(getattr(free, field.name), getattr(chosen, field.name))
+    fewer = fusion(sizes, designs, blocks=np.ones((1, 1)))
+    assert fewer.kv_passes[0, 0] == 10 and fewer.overflow_bytes[0, 0] == 0
+    more = fusion(sizes, designs, blocks=np.array([[fitting + 1.0]]))
+    assert more.overflow_bytes[0, 0] == 2 * 4 * (8 + (fitting + 1) * 10) - 500
+    assert fusion(sizes, designs, blocks=np.array([[64.0]])).kv_passes[0, 0] == 1
+
+
+def test_more_lanes_take_scores_and_outputs_side_by_side():
+    sizes = sizes_of(batch=1, heads=1, queries=8, keys=16, key_size=4, value_size=6)
+    base = {**SMALL, "binding": 1, "score_tiles": 4, "buffer_bytes": 1e9, "dram_bytes_per_s": 1e15}
+    for lanes in (2, 4, 8, 32):
+        designs = designs_of(**{**base, "lanes": lanes})
+
+        def cycles(operations, lanes=lanes):
+            return -(-operations * 4 // lanes)
+
+        # Two blocks of queries by four of keys; exponentials of 7 cycles.
+        tile = 9 * cycles(4) + 10 * cycles(1) + 2 * cycles(6) + cycles(6) / 4
+        assert fusion(sizes, designs).lanes_s[0, 0] * 1e9 == pytest.approx(8 * tile)
+
+
+def test_buffers_are_cactis_up_to_a_mebibyte_and_fitted_from_sixteen():
+    sizes = 2.0 ** np.array([16, 20, 22, 24, 25, 26])
+    read, write = word_pj(sizes)
+    # CACTI 7 at 45 nm per 8 bytes; the fitted words.
+    assert read[[0, 1, 3, 4]] == pytest.approx([9.4532 / 4, 46.9303 / 4, 45.077, 93.25])
+    assert write[[0, 1, 3, 4]] == pytest.approx([39.8896 / 4, 158.593 / 4, 62.298, 105.82])
+    assert read[2] == pytest.approx(np.sqrt(46.9303 / 4 * 45.077))
+    assert read[5] == pytest.approx(93.25**2 / 45.077)
+    for values in word_pj(2.0 ** np.arange(10, 28)):
+        assert (np.diff(values) > 0).all()
+
+
+def test_parts_of_energy_and_area_add_up():
+    sizes = model_sizes(["BERT", "XLM"], [K, 64 * K])
+    for name in PRESETS:
+        mapping, designs = published_flat_mapping(sizes), preset(name)
+        found = fusion(sizes, designs, mapping)
+        parts = energy_parts_j(sizes, designs, found, mapping)
+        assert sum(parts.values()) == pytest.approx(energy_j(sizes, designs, found, mapping))
+        assert all((values >= 0).all() for values in parts.values())
+        assert sum(area_parts_um2(designs).values()) == pytest.approx(area_um2(designs))
+    with pytest.raises(ValueError, match="registers: 'none' is not allowed"):
+        area_um2(preset("flat"), "none")
 
 
 @pytest.mark.parametrize("stays", [0, 1])
