@@ -29,6 +29,7 @@ class Parameters:
     Attributes:
         scales: `(groups,)`: float16, float32, or uint8 codes of E8M0 or E4M3.
         zeros: `(groups,)` uint8, the codes of zero of an asymmetric format.
+        minima: `(groups,)` float16, the value of code zero.
         selectors: `(groups,)` uint8, which codebook a group uses.
         tensor_scale: A float32 that all groups share.
         thresholds: `(groups,)`, needed to round and not stored.
@@ -36,6 +37,7 @@ class Parameters:
 
     scales: NDArray[Any]
     zeros: NDArray[np.uint8] | None = None
+    minima: NDArray[np.float16] | None = None
     selectors: NDArray[np.uint8] | None = None
     tensor_scale: np.float32 | None = None
     thresholds: F32 | None = None

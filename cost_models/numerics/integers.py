@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archgym.cost_models.numerics.format import F32, Format, Parameters, as_fp16
+from archgym.cost_models.numerics.format import F32, LARGEST_FP16, Format, Parameters, as_fp16
 from archgym.cost_models.numerics.kernels import (
     extremes,
     integer_codes,
@@ -29,9 +29,9 @@ class SymmetricInteger(Format):
     """Codes of -(2^(b-1) - 1) to 2^(b-1) - 1 times a float16 scale."""
 
     @property
-    def top(self) -> int:
+    def top(self) -> float:
         """The largest code."""
-        return (1 << int(self.element_bits) - 1) - 1
+        return float((1 << int(self.element_bits) - 1) - 1)
 
     def fit(self, groups: F32, clip: float, whole: F32 | None = None) -> Parameters:
         """The scale maps the clipped largest magnitude to the largest code."""
@@ -61,9 +61,9 @@ class AsymmetricInteger(Format):
         return 16 + int(self.element_bits)
 
     @property
-    def top(self) -> int:
+    def top(self) -> float:
         """The largest code."""
-        return (1 << int(self.element_bits)) - 1
+        return float((1 << int(self.element_bits)) - 1)
 
     def fit(self, groups: F32, clip: float, whole: F32 | None = None) -> Parameters:
         """The scale maps the clipped range to all codes."""
@@ -91,6 +91,48 @@ def _steps_and_zeros(parameters: Parameters) -> tuple[F32, F32]:
 
 
 @dataclass(frozen=True)
+class IntegerFromMinimum(Format):
+    """Codes of 0 to 2^b - 1 times a float16 scale, above a float16 minimum.
+
+    For values that are all far from zero, where codes that must reach zero are wasted.
+    """
+
+    @property
+    def group_bits(self) -> int:
+        """Scale and minimum."""
+        return 32
+
+    @property
+    def top(self) -> float:
+        """The largest code."""
+        return float((1 << int(self.element_bits)) - 1)
+
+    def fit(self, groups: F32, clip: float, whole: F32 | None = None) -> Parameters:
+        """The scale maps the range, clipped around its middle, to all codes."""
+        low, high = groups.min(axis=1) / 2, groups.max(axis=1) / 2
+        half = (high - low) * clip
+        minima = np.clip(low + high - half, -LARGEST_FP16, LARGEST_FP16).astype(np.float16)
+        return Parameters(as_fp16(half * (2 / self.top)), minima=minima)
+
+    def encode(self, groups: F32, parameters: Parameters) -> NDArray[Any]:
+        """Rounds `(x - minimum) / scale`."""
+        steps, minima = _steps_and_minima(parameters)
+        return integer_codes(groups - minima, steps, _none(groups), 0.0, 0.0, self.top)
+
+    def restore(self, elements: NDArray[Any], parameters: Parameters) -> F32:
+        """`code * scale + minimum`."""
+        steps, minima = _steps_and_minima(parameters)
+        return integer_values(elements, steps, np.zeros_like(steps), 0.0) + minima
+
+
+def _steps_and_minima(parameters: Parameters) -> tuple[F32, F32]:
+    if parameters.minima is None:
+        raise ValueError("parameters.minima: missing, of another format.")
+    minima = parameters.minima.astype(np.float32)[:, None]
+    return parameters.scales.astype(np.float32), minima
+
+
+@dataclass(frozen=True)
 class BipolarInteger(Format):
     """Odd integers of -(2^b - 1) to 2^b - 1 times half a step: each bit of a code is -1 or +1.
 
@@ -99,9 +141,9 @@ class BipolarInteger(Format):
     """
 
     @property
-    def top(self) -> int:
+    def top(self) -> float:
         """The largest code."""
-        return (1 << int(self.element_bits)) - 1
+        return float((1 << int(self.element_bits)) - 1)
 
     def fit(self, groups: F32, clip: float, whole: F32 | None = None) -> Parameters:
         """The scale maps the clipped largest magnitude to the largest code."""
@@ -134,9 +176,9 @@ class SharedExponentInteger(Format):
         return 8
 
     @property
-    def top(self) -> int:
+    def top(self) -> float:
         """The largest code."""
-        return (1 << int(self.element_bits) - 1) - 1
+        return float((1 << int(self.element_bits) - 1) - 1)
 
     @property
     def _fraction(self) -> float:
@@ -206,3 +248,25 @@ class TernaryByThreshold(Ternary):
             raise ValueError("parameters.thresholds: missing, of another format.")
         beyond = np.abs(groups) > parameters.thresholds[:, None]
         return (np.sign(groups) * beyond).astype(np.int16)
+
+
+def plane_products(weight: str, activation: str) -> int:
+    """Products of one-bit matrices that a product of two bipolar formats takes.
+
+    Every bit of one meets every bit of the other: FlexQ (Zhang et al., arXiv:2508.04405) counts 36
+    with six bits each, 48 with six and eight.
+
+    Args:
+        weight: Name of a bipolar format.
+        activation: Name of a bipolar format.
+
+    Raises:
+        ValueError: If a format is not bipolar.
+    """
+    total = 1
+    for field, name in (("weight", weight), ("activation", activation)):
+        bits = name.removeprefix("bint")
+        if name == bits or bits not in "2345678":
+            raise ValueError(f"{field}: {name!r} is none of bint2 to bint8.")
+        total *= int(bits)
+    return total

@@ -85,6 +85,11 @@ class MixedDecomposition(SymmetricInteger):
 
     threshold: float = OUTLIER_THRESHOLD
 
+    @property
+    def elementwise(self) -> bool:
+        """One outlier decides for its column."""
+        return False
+
     def codes(self, x: ArrayLike, group: Group = None, clip: float = 1.0) -> Codes:
         """The tensor as stored; arguments as for `quantize`."""
         matrix = as_matrix(x)

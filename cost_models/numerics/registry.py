@@ -25,6 +25,7 @@ from archgym.cost_models.numerics.format import Format
 from archgym.cost_models.numerics.integers import (
     AsymmetricInteger,
     BipolarInteger,
+    IntegerFromMinimum,
     SharedExponentInteger,
     SymmetricInteger,
     Ternary,
@@ -56,6 +57,14 @@ def _integers() -> Iterator[Format]:
             f"int{bits}-asym",
             f"integers of 0 to {2**bits - 1} with a code of zero",
             _NAGEL,
+            "integer",
+            bits,
+        )
+    for bits in range(8, 1, -1):
+        yield IntegerFromMinimum(
+            f"int{bits}-min",
+            f"integers of 0 to {2**bits - 1} above a minimum",
+            "Liu et al., KIVI, arXiv:2402.02750, equation 1",
             "integer",
             bits,
         )

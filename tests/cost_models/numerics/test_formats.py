@@ -15,7 +15,7 @@ RELATIVE = [each for each in FORMATS if each.family != "cast" and each.name != "
 OF_MAXIMUM = [
     each
     for each in FORMATS
-    if each.family not in ("outlier", "ternary") and not each.name.endswith("asym")
+    if each.family not in ("outlier", "ternary") and not each.name.endswith(("asym", "min"))
 ]
 BETTER_IN_GROUPS = [
     each
@@ -38,6 +38,8 @@ def stored_bits(fmt, codes: numerics.Codes) -> int:
     if codes.parameters.zeros is not None:
         assert codes.parameters.zeros.max() < 2**fmt.element_bits
         total += codes.parameters.zeros.size * int(fmt.element_bits)
+    if codes.parameters.minima is not None:
+        total += codes.parameters.minima.nbytes * 8
     if codes.parameters.selectors is not None:
         assert codes.parameters.selectors.max() < 4
         total += codes.parameters.selectors.size * 2
@@ -133,7 +135,7 @@ def test_errors_of_integers_are_at_most_half_a_step(name) -> None:
 
 def test_more_bits_are_more_exact() -> None:
     x = tensor(8, 40, 128)
-    for pattern in ("int{}", "int{}-asym", "bint{}", "bfp{}"):
+    for pattern in ("int{}", "int{}-asym", "int{}-min", "bint{}", "bfp{}"):
         errors = [
             np.square(numerics.parse(pattern.format(b)).quantize(x) - x).mean()
             for b in range(8, 2, -1)

@@ -84,6 +84,15 @@ def test_asymmetric_integers_keep_zero() -> None:
     assert fmt.quantize(x - 4).tolist() == (x - 4).tolist()
 
 
+def test_integers_above_a_minimum_need_not_reach_zero() -> None:
+    x = np.array([[100, 101, 102, 103]], np.float32)
+    assert numerics.parse("int2-min").quantize(x).tolist() == x.tolist()
+    assert numerics.parse("int2-min").codes(-x).elements.tolist() == [[3, 2, 1, 0]]
+    assert numerics.parse("int2-asym").codes(x).elements.tolist() == [[3, 3, 3, 3]]
+    # Clipped around the middle.
+    assert numerics.parse("int2-min").quantize(x, clip=0.5)[0, [0, 3]].tolist() == [100.75, 102.25]
+
+
 def test_ties_of_integers_go_to_even() -> None:
     x = np.array([[7, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5]], np.float32)
     assert numerics.parse("int4").quantize(x).tolist() == [[7, 0, 2, 2, 0, -2, -2]]
