@@ -1,22 +1,28 @@
-"""Stores the results of a study compactly, and draws the pages in docs/studies from them.
+"""Carries out studies, stores their results compactly, and draws the pages in docs/studies.
 
-Usage: python tools/study.py pack RESULTS -o docs/studies/data/NAME.parquet
+Usage: python tools/study.py run NAME [--workers N] [--agents NAME ...]
+       python tools/study.py pack RESULTS -o docs/studies/data/NAME.parquet
        python tools/study.py draw [--docs FOLDER]
 
-`pack` reads a results folder of `archgym run`, complete or not. `draw` rewrites the generated
-parts of the pages and their figures; what stands outside the markers is written by hand.
+`run` carries out the runs of an experiment that docs/studies/data/NAME.parquet does not hold, and
+adds them to it every two minutes: it may be stopped and started again at any time. `pack` adds the
+complete runs of a results folder of `archgym run`, which are the same. `draw` rewrites the
+generated parts of the pages and their figures; what stands outside the markers is written by hand.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from archgym.runner import usable_cpus
 from studies import lottery, multi_agent
 from studies.data import load, pack
 from studies.page import fill, names
+from studies.running import run_study
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "studies"
 
@@ -43,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run", help="carry out what is missing of a study")
+    running.add_argument("name", help="of a bundled experiment, or its file")
+    running.add_argument("-o", "--output", type=Path, help="stored results, docs/studies/data/NAME")
+    running.add_argument("--workers", type=int, default=usable_cpus(), help="processes")
+    running.add_argument("--agents", nargs="+", default=[], help="only these, now")
     packing = commands.add_parser("pack", help="store the results of a study compactly")
     packing.add_argument("results", type=Path)
     packing.add_argument("-o", "--output", type=Path, required=True)
@@ -50,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drawing.add_argument("--docs", type=Path, default=DOCS)
     given = parser.parse_args(arguments)
     try:
+        if given.command == "run":
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is stored first
+            file = given.output or DOCS / "data" / f"{Path(given.name).stem}.parquet"
+            failures = run_study(given.name, file, given.workers, given.agents, print)
+            print(*failures, sep="\n", file=sys.stderr, end="\n" if failures else "")
+            return 1 if failures else 0
         if given.command == "pack":
             study = pack(given.results, given.output)
             size = given.output.stat().st_size / 1e3

@@ -2,13 +2,18 @@ import shutil
 
 import numpy as np
 import pytest
+import study as study_command
 
+from archgym import yamlfile
 from archgym.experiment import parse_experiment
 from archgym.optimum import optimum_of_spec
 from archgym.runner import run_experiment
 from archgym.store import load_trials, read_manifest
 from archgym.workspace import read_plan
-from studies.data import Run, load, pack
+from studies import running
+from studies.data import Run, Stored, load, pack
+from studies.rows import carried_out, read_rows, write_rows
+from studies.running import run_study
 
 EXPERIMENT = {
     "version": 1,
@@ -84,13 +89,98 @@ def test_runs_that_are_missing_or_going_on_are_left_out(results, tmp_path):
     assert study.cell(stream, "ga") == []
 
 
+CLOCKS = ("started", "finished", "agent_seconds", "evaluation_seconds")
+
+
+def _plain(row):
+    return {name: value for name, value in row.items() if name not in CLOCKS}
+
+
+def test_a_run_carried_out_by_itself_has_the_row_of_a_results_folder(results, tmp_path):
+    pack(results, tmp_path / "small.parquet")
+    rows, _ = read_rows(tmp_path / "small.parquet")
+    stored = Stored(parse_experiment(EXPERIMENT), read_plan(results), tmp_path / "new.parquet")
+    for spec in stored.missing():
+        stored.add(spec, carried_out(spec))
+    study = stored.write()
+    again, _ = read_rows(tmp_path / "new.parquet")
+    assert [_plain(row) for row in again] == [_plain(row) for row in rows]
+    assert 0 < study.meta["seconds"]["wall"] < 60
+
+
+def _file(tmp_path, **changes):
+    file = tmp_path / "small.yaml"
+    file.write_text(yamlfile.dump({**EXPERIMENT, **changes}))
+    return str(file)
+
+
+def test_only_what_is_missing_is_run(results, tmp_path, monkeypatch):
+    target = tmp_path / "small.parquet"
+    said, ran = [], []
+
+    def results_of(specs, workers):
+        for spec in specs:
+            ran.append(spec)
+            yield spec, carried_out(spec)
+
+    monkeypatch.setattr(running, "_results", results_of)
+    assert run_study(_file(tmp_path), target, 1, ["random"], said.append) == []
+    assert [spec.agent for spec in ran] == 4 * ["random"]
+    assert len(load(target).runs) == 4
+    ran.clear()
+    # Another label is the same run, another budget is not, and what is not planned is dropped.
+    ga = {**EXPERIMENT["agents"][1], "label": "renamed"}
+    file = _file(tmp_path, agents=[{"name": "random", "label": "blind"}, ga], seeds=[0])
+    run_study(file, target, 1, [], said.append)
+    assert [spec.label for spec in ran] == 2 * ["renamed"]
+    study = load(target)
+    assert study.planned == len(study.runs) == 4
+    assert study.labels() == ["blind", "renamed"]
+    ran.clear()
+    run_study(_file(tmp_path, budget={"samples": 41}), target, 1, [], said.append)
+    assert len(ran) == 8
+    assert "8 of 8 runs to do" in said
+
+
+def test_what_ran_before_a_failure_is_stored(results, tmp_path, monkeypatch):
+    def results_of(specs, workers):
+        yield specs[0], carried_out(specs[0])
+        yield specs[1], "ValueError: no"
+        raise ValueError("a worker died")
+
+    monkeypatch.setattr(running, "_results", results_of)
+    target = tmp_path / "small.parquet"
+    with pytest.raises(ValueError, match="a worker died"):
+        run_study(_file(tmp_path), target, 1, [], str)
+    assert len(load(target).runs) == 1
+
+
+def test_a_stored_run_is_dropped_when_the_optimum_is_another(results, tmp_path):
+    target = tmp_path / "small.parquet"
+    pack(results, target)
+    rows, meta = read_rows(target)
+    rows[0]["optimum"] += 1e-9
+    write_rows(rows, meta, target)
+    stored = Stored(parse_experiment(EXPERIMENT), read_plan(results), target)
+    assert len(stored.missing()) == 1
+
+
+def test_runs_are_carried_out_in_worker_processes(tmp_path, capsys):
+    target = tmp_path / "small.parquet"
+    few = _file(tmp_path, agents=["random"], seeds=1)
+    assert study_command.main(["run", few, "--workers", "1", "-o", str(target)]) == 0
+    assert len(load(target).runs) == 2
+    assert "2 of 2 runs to do" in capsys.readouterr().out
+    assert study_command.main(["run", "none", "-o", str(target)]) == 2
+
+
 def test_what_cannot_be_packed_or_read_is_said(results, tmp_path):
     with pytest.raises(ValueError, match=r"holds no results"):
         pack(tmp_path, tmp_path / "x.parquet")
     empty = tmp_path / "empty"
     shutil.copytree(results, empty)
     shutil.rmtree(empty / "runs")
-    with pytest.raises(ValueError, match="none of its 8 runs is complete"):
+    with pytest.raises(ValueError, match="none of the 8 runs is complete"):
         pack(empty, tmp_path / "x.parquet")
     other = tmp_path / "other.parquet"
     other.write_bytes(b"PAR1")

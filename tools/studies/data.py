@@ -1,52 +1,24 @@
-"""Compact results of a study: one row per complete run, its improvements instead of its trials."""
+"""The stored results of a study, and how runs are added to them."""
 
 from __future__ import annotations
 
 import functools
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 
+from archgym import yamlfile
+from archgym.experiment import Experiment, parse_experiment
 from archgym.metric import FloatArray
-from archgym.optimum import Optimum, optimum_of_spec
+from archgym.optimum import Optimum
 from archgym.plan import RunSpec
-from archgym.results import load_run
-from archgym.run_summary import progress_of
-from archgym.workspace import read_plan, run_status
-
-FORMAT = 1
-_KEY = b"archgym.study"
-_SCHEMA = pyarrow.schema(
-    [
-        ("task", pyarrow.string()),
-        ("agent", pyarrow.string()),
-        ("label", pyarrow.string()),
-        ("hyperparameters", pyarrow.string()),
-        ("seed", pyarrow.int64()),
-        ("budget", pyarrow.int32()),
-        ("max_repeats", pyarrow.int32()),
-        ("max_proposals", pyarrow.int32()),
-        ("samples", pyarrow.int32()),
-        ("proposals", pyarrow.int32()),
-        ("stop_reason", pyarrow.string()),
-        ("agent_seconds", pyarrow.float32()),
-        ("evaluation_seconds", pyarrow.float32()),
-        ("optimum", pyarrow.float64()),
-        ("median_random", pyarrow.float64()),
-        ("steps", pyarrow.list_(pyarrow.float32())),
-        ("regrets", pyarrow.list_(pyarrow.float32())),
-        ("versions", pyarrow.string()),
-        ("commit", pyarrow.string()),
-    ]
-)
+from archgym.worker import build_task
+from archgym.workspace import read_plan
+from studies.rows import Row, identity, identity_of, known_optimum, read_rows, recorded, write_rows
 
 
 @dataclass(frozen=True)
@@ -96,7 +68,7 @@ class Study:
     """The stored results of one study.
 
     Attributes:
-        meta: about all of it; see `pack`.
+        meta: about all of it; see `Stored.write`.
         runs: the complete ones.
     """
 
@@ -150,130 +122,101 @@ class Study:
         return next(each for each in self.meta["tasks"] if each["name"] == name)
 
 
+class Stored:
+    """The file that holds the results of a study, while runs are added to it.
+
+    A stored run is kept as long as the experiment has a run of the same identity, whatever its
+    label, on a task with the same optimum.
+
+    Args:
+        experiment: of the study.
+        specs: its runs.
+        file: may be missing.
+
+    Raises:
+        ValueError: for a file of another kind, or a task whose optimum is not known.
+    """
+
+    def __init__(self, experiment: Experiment, specs: Sequence[RunSpec], file: Path) -> None:
+        self.file = file
+        self._experiment = experiment
+        self._specs = specs
+        self._tasks = {spec.task_name: spec.task for spec in specs}
+        self._optima = {k: known_optimum(build_task(task)) for k, task in self._tasks.items()}
+        self._rows: dict[str, Row] = {}
+        planned = {identity(spec): spec for spec in specs}
+        for row in read_rows(file)[0] if file.exists() else ():
+            spec = planned.get(identity_of(row))
+            if spec and row["optimum"] == self._optima[spec.task_name].score:
+                self.add(spec, row)
+
+    def missing(self) -> list[RunSpec]:
+        """Returns the runs that are not stored."""
+        return [spec for spec in self._specs if identity(spec) not in self._rows]
+
+    def add(self, spec: RunSpec, row: Row) -> None:
+        """Adds a run; it is not in the file before `write`."""
+        self._rows[identity(spec)] = row | {"label": spec.label}
+
+    def write(self) -> Study:
+        """Writes the file: the same runs give the same bytes.
+
+        Raises:
+            ValueError: if there is no run.
+        """
+        rows = list(self._rows.values())
+        if not rows:
+            raise ValueError(f"none of the {len(self._specs)} runs is complete")
+        meta = {
+            "experiment": yamlfile.dump(self._experiment.dump()),
+            "complete": len(rows),
+            "seeds": len({spec.seed for spec in self._specs}),
+            "labels": {spec.label: spec.agent for spec in self._specs},
+            "tasks": [
+                {"name": name, "spec": spec, "optimum": _told(self._optima[name])}
+                for name, spec in self._tasks.items()
+            ],
+            "seconds": {
+                "wall": _covered([(row["started"], row["finished"]) for row in rows]),
+                "agent": sum(row["agent_seconds"] for row in rows),
+                "evaluation": sum(row["evaluation_seconds"] for row in rows),
+            },
+        }
+        write_rows(rows, meta, self.file)
+        return load(self.file)
+
+
+def _told(optimum: Optimum) -> dict[str, Any]:
+    return {f: getattr(optimum, f) for f in ("score", "median_random_score", "count", "kind")}
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """Returns the seconds in which at least one run was going on."""
+    total, end = 0.0, -np.inf
+    for start, stop in sorted(spans):
+        total += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return float(total)
+
+
 def pack(root: Path, target: Path) -> Study:
-    """Stores the complete runs of a results folder, which may still be written to.
+    """Adds the complete runs of a results folder, which may still be written to.
 
     Args:
         root: the results folder.
-        target: the file to write; the same results give the same bytes.
+        target: the file, which may hold runs of the same experiment already.
 
     Raises:
         ValueError: for a folder without results, without a complete run, or with a task whose
             optimum is not known.
     """
     specs = read_plan(root)
-    optima: dict[str, Optimum] = {}
-    rows, spans = [], []
-    for spec, manifest, row in _complete(root, specs):
-        if spec.task_name not in optima:
-            known = optimum_of_spec(manifest["task"], manifest["reference"])
-            if known is None:
-                raise ValueError(f"{root}: the optimum of {spec.task_name!r} is not known")
-            optima[spec.task_name] = known
-        rows.append(row | _regrets(row.pop("scores"), optima[spec.task_name]))
-        start, stop = (datetime.fromisoformat(manifest[k]) for k in ("started", "finished"))
-        spans.append((start, stop))
-    if not rows:
-        raise ValueError(f"{root}: none of its {len(specs)} runs is complete")
-    meta = {
-        "format": FORMAT,
-        "experiment": (root / "experiment.yaml").read_text(encoding="utf-8"),
-        "complete": len(rows),
-        "seeds": len({spec.seed for spec in specs}),
-        "labels": {spec.label: spec.agent for spec in specs},
-        "tasks": _tasks(specs, optima),
-        "seconds": {
-            "wall": _covered(spans),
-            "agent": sum(row["agent_seconds"] for row in rows),
-            "evaluation": sum(row["evaluation_seconds"] for row in rows),
-        },
-    }
-    _write(rows, meta, target)
-    return load(target)
-
-
-def _complete(
-    root: Path, specs: Sequence[RunSpec]
-) -> Iterator[tuple[RunSpec, Mapping[str, Any], dict[str, Any]]]:
-    """Reads the complete runs one after the other: spec, manifest, and what the row holds of it."""
-    for spec in specs:
-        if run_status(root, spec) != "complete":
-            continue
-        read = load_run(root, spec)
-        if read is None:
-            continue
-        manifest, trials, times, spent = read
-        progress = progress_of(trials["score"].to_numpy(), np.zeros(len(trials)), spent)
-        git = manifest["git"] or {}
-        row = {
-            "task": spec.task_name,
-            "agent": spec.agent,
-            "label": spec.label,
-            "hyperparameters": json.dumps(manifest["hyperparameters"], sort_keys=True),
-            "seed": spec.seed,
-            "budget": spec.budget,
-            "max_repeats": spec.max_repeats,
-            "max_proposals": spec.max_proposals,
-            "samples": manifest["samples"],
-            "proposals": manifest["proposals"],
-            "stop_reason": manifest["stop_reason"],
-            "agent_seconds": float(times["agent_seconds"].sum()),
-            "evaluation_seconds": float(times["evaluation_seconds"].sum()),
-            # Parts of samples, spent at cheaper fidelities, count as begun ones.
-            "steps": np.ceil(progress.samples - 1e-6).astype(np.int64),
-            "scores": progress.scores,
-            "versions": json.dumps(manifest["versions"], sort_keys=True),
-            "commit": git.get("commit"),
-        }
-        yield spec, manifest, row
-
-
-def _regrets(scores: FloatArray, optimum: Optimum) -> dict[str, Any]:
-    return {
-        "optimum": optimum.score,
-        "median_random": optimum.median_random_score,
-        "regrets": [optimum.regret(float(score)) for score in scores],
-    }
-
-
-def _tasks(specs: Sequence[RunSpec], optima: Mapping[str, Optimum]) -> list[dict[str, Any]]:
-    """Returns what is stored per task; nothing of an optimum where it has no complete run yet."""
-    tasks = {spec.task_name: spec.task for spec in specs}
-    fields = ("score", "median_random_score", "count", "kind")
-    return [
-        {
-            "name": name,
-            "spec": spec,
-            "optimum": {f: getattr(optima[name], f) for f in fields} if name in optima else None,
-        }
-        for name, spec in tasks.items()
-    ]
-
-
-def _covered(spans: Sequence[tuple[datetime, datetime]]) -> float:
-    """Returns the seconds in which at least one run was going on."""
-    total, end = 0.0, None
-    for start, stop in sorted(spans):
-        begin = start if end is None else max(start, end)
-        total += max(0.0, (stop - begin).total_seconds())
-        end = stop if end is None else max(end, stop)
-    return total
-
-
-def _write(rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any], target: Path) -> None:
-    table = pyarrow.Table.from_pylist(rows, schema=_SCHEMA)
-    table = table.sort_by([(name, "ascending") for name in ("task", "label", "seed")])
-    table = table.replace_schema_metadata({_KEY: json.dumps(meta).encode()})
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    pyarrow.parquet.write_table(
-        table,
-        temporary,
-        compression="zstd",
-        compression_level=19,
-        write_statistics=False,
-    )
-    os.replace(temporary, target)
+    stored = Stored(parse_experiment(yamlfile.read(root / "experiment.yaml")), specs, target)
+    for spec in stored.missing():
+        row = recorded(root, spec)
+        if row is not None:
+            stored.add(spec, row)
+    return stored.write()
 
 
 def load(file: Path) -> Study:
@@ -282,13 +225,7 @@ def load(file: Path) -> Study:
     Raises:
         ValueError: for a file that does not hold any.
     """
-    try:
-        table = pyarrow.parquet.read_table(file, use_threads=False)
-        meta = json.loads((table.schema.metadata or {})[_KEY])
-    except (pyarrow.ArrowException, OSError, KeyError) as error:
-        raise ValueError(f"{file}: holds no results of `tools/study.py pack` ({error})") from None
-    if meta["format"] > FORMAT:
-        raise ValueError(f"{file}: format {meta['format']} is newer than the supported {FORMAT}")
+    rows, meta = read_rows(file)
     names = [name for name in Run.__dataclass_fields__ if name not in ("steps", "regrets")]
     runs = [
         Run(
@@ -296,7 +233,7 @@ def load(file: Path) -> Study:
             steps=np.asarray(row["steps"], np.float64),
             regrets=np.asarray(row["regrets"], np.float64),
         )
-        for row in table.to_pylist()
+        for row in rows
         for settings in [json.loads(row["hyperparameters"])]
     ]
     return Study(meta, tuple(runs))
