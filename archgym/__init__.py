@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from archgym.errors import BudgetExhausted
     from archgym.evaluator import Evaluator
+    from archgym.external import external_runs, open_run
     from archgym.hyperparameters import Choice, Range
     from archgym.metric import Budget, Metric, Objective
     from archgym.parallel import parallel_env
@@ -43,6 +44,7 @@ _HOME = {
     "environment": ("Environment", "Fidelity", "Option", "environment_ids", "find_environment"),
     "errors": ("BudgetExhausted",),
     "evaluator": ("Evaluator",),
+    "external": ("external_runs", "open_run"),
     "hyperparameters": ("Choice", "Range"),
     "metric": ("Budget", "Metric", "Objective"),
     "parallel": ("parallel_env",),
@@ -70,6 +72,8 @@ __all__ = [  # noqa: RUF022 (grouped by module)
     "find_environment",
     "BudgetExhausted",
     "Evaluator",
+    "external_runs",
+    "open_run",
     "Choice",
     "Range",
     "Budget",

@@ -186,6 +186,18 @@ def check_installed(name: str, agent: type[Agent]) -> None:
             )
 
 
+def check_external(name: str) -> None:
+    """Refuses the name of a registered agent for a loop outside of archgym.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if name in agent_names():
+        raise ValueError(
+            f"agent {name!r}: is a registered agent, an external one needs a name of its own"
+        )
+
+
 def check_goals(name: str, agent: type[Agent], objective: Objective, task: str) -> None:
     """Refuses an agent of one goal for a task with several.
 

@@ -168,6 +168,9 @@ def run(
         raise typer.Exit(130)
     results = load_results(outcome.folder)
     tables.print_results(results)
+    left = results.planned - outcome.total - (results.complete - outcome.complete)
+    if left:
+        print(f"{left} runs of external agents are left to a script, see archgym.external_runs")
     # A cost model that breaks must not break the report.
     board = load_leaderboard([outcome.folder], evaluate=False)
     print(f"report: {write_leaderboard(board, outcome.folder / 'report')}")

@@ -130,6 +130,12 @@ class AgentEntry(_Model):
     budget: SampleBudget | None = Field(
         default=None, description="what its runs may spend; left out, the budget of the experiment"
     )
+    external: bool = Field(
+        default=False,
+        description="whether it is a loop of one's own, which a script runs through "
+        "`archgym.external_runs`; the name is then no registered agent, and the keys beside it are "
+        "recorded as its hyperparameters",
+    )
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

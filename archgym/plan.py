@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from archgym.agent import Agent, check_fidelities, check_goals, check_installed, find_agent
+from archgym.agent import (
+    Agent,
+    check_external,
+    check_fidelities,
+    check_goals,
+    check_installed,
+    find_agent,
+)
 from archgym.environment import Environment, find_environment
 from archgym.experiment import (
     AgentEntry,
@@ -50,6 +57,7 @@ class RunSpec:
         max_proposals: proposals that end it, None for any number.
         warm_start: folder of the dataset that the agent is told of first, None for none.
         stop_at_optimum: whether it ends with the first design that is optimal.
+        external: whether a loop outside of archgym makes it, see `archgym.external`.
     """
 
     folder: str
@@ -64,6 +72,7 @@ class RunSpec:
     max_proposals: int | None = None
     warm_start: str | None = None
     stop_at_optimum: bool = False
+    external: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the run as a JSON-ready mapping; `RunSpec(**mapping)` builds it again."""
@@ -80,6 +89,7 @@ class _Variant:
     tuned: bool = False
     budget: SampleBudget | None = None
     warm_start: str | None = None
+    external: bool = False
 
 
 class _Problems:
@@ -137,6 +147,7 @@ def plan(experiment: Experiment) -> list[RunSpec]:
             max_proposals=budget.max_proposals,
             warm_start=variant.warm_start,
             stop_at_optimum=budget.stop_at_optimum,
+            external=variant.external,
         )
         for name, spec in tasks
         for variant in variants
@@ -194,7 +205,7 @@ def _check_fidelities(
         ladder = find_environment(spec["env"]).ladder(
             {key: value for key, value in spec.items() if key not in ("env", "objective")}
         )
-        for each in variants:
+        for each in (variant for variant in variants if not variant.external):
             settings = (each.agent, find_agent(each.agent), each.hyperparameters)
             asked.tried(field, check_fidelities, *settings, ladder, name)
     problems.lines += dict.fromkeys(asked.lines)
@@ -211,6 +222,8 @@ def _check_goals(
         environment = find_environment(spec["env"])
         objective = quiet.tried(name, resolve_objective, environment, spec["objective"])
         for i, entry in enumerate(entries if objective else ()):
+            if entry.external:
+                continue
             agent = quiet.tried(name, find_agent, entry.name)
             if agent is not None:
                 problems.tried(f"agents[{i}]", check_goals, entry.name, agent, objective, name)
@@ -233,6 +246,8 @@ def _variants(
     field: str, entry: AgentEntry, reported: Sequence[str], problems: _Problems
 ) -> list[_Variant]:
     """Expands one entry of the agents into its settings."""
+    if entry.external:
+        return _external(field, entry, problems)
     before = len(problems.lines)
     agent = problems.tried(field, find_agent, entry.name)
     preset = _preset(field, entry, reported, problems)
@@ -263,6 +278,17 @@ def _variants(
         )
         for label, point in points.items()
     ]
+
+
+def _external(field: str, entry: AgentEntry, problems: _Problems) -> list[_Variant]:
+    """Returns the one setting of a loop of one's own: what it takes is not known here."""
+    problems.tried(field, check_external, entry.name)
+    for key in ("preset", "warm_start", "sweep", "sample"):
+        if getattr(entry, key):
+            problems.add(f"{field}.{key}: external agents have none, only archgym's own do")
+    title = entry.label or entry.name
+    settings = entry.hyperparameters
+    return [_Variant(entry.name, title, settings, budget=entry.budget, external=True)]
 
 
 def _title(entry: AgentEntry) -> str:

@@ -193,17 +193,39 @@ def search(
         if warm is not None:
             searcher.tell(warm.evaluation.designs, warm.evaluation)
         searcher.search(evaluator)
-    trials = evaluator.trials()
+    return finished(agent, settings, seed, evaluator)
+
+
+def finished(
+    agent: str,
+    hyperparameters: dict[str, Any],
+    seed: int,
+    evaluator: Evaluator,
+    stop_reason: str | None = None,
+) -> SearchResult:
+    """Returns an ended search as a result, and completes the folder that it was logged in.
+
+    Args:
+        agent: the agent's name.
+        hyperparameters: all of them.
+        seed: the run's seed.
+        evaluator: what was evaluated through.
+        stop_reason: why it has ended, what the evaluator says if left out.
+
+    Raises:
+        ValueError: if nothing was evaluated at the task's own fidelity.
+    """
+    trials, task, store = evaluator.trials(), evaluator.task, evaluator.store
     if len(trials) == 0:
         raise ValueError(
-            f"agent {agent!r}: spent the budget of {budget} without a design at the task's own "
-            f"fidelity {task.fidelities[-1].name!r}"
+            f"agent {agent!r}: spent {evaluator.spent:.9g} of a budget of {evaluator.budget} "
+            f"without a design at the task's own fidelity {task.fidelities[-1].name!r}"
         )
     screened = screened_frame(evaluator.cheaper())
     result = SearchResult(
         task=task,
         agent=agent,
-        hyperparameters=settings,
+        hyperparameters=hyperparameters,
         seed=seed,
         evaluation=trials,
         spent=budget_spent(len(trials), screened),
@@ -211,7 +233,7 @@ def search(
         proposals=evaluator.proposals,
         agent_seconds=evaluator.agent_seconds,
         evaluation_seconds=evaluator.evaluation_seconds,
-        stop_reason=evaluator.stop_reason,
+        stop_reason=stop_reason or evaluator.stop_reason,
     )
     if store is not None:
         summary = {

@@ -38,6 +38,7 @@ _MANIFEST: Mapping[str, tuple[type, ...]] = {
     "max_repeats": (int, type(None)),
     "max_proposals": (int, type(None)),
     "stop_at_optimum": (bool,),
+    "external": (bool,),
     "warm_start": (dict, type(None)),
     "space": (str,),
     "parameters": (list,),
@@ -47,6 +48,9 @@ _MANIFEST: Mapping[str, tuple[type, ...]] = {
     "versions": (dict,),
     "status": (str,),
 }
+
+_LATER = {"stop_at_optimum": False, "external": False}
+"""Fields that a manifest has only where they are not this."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class RunCheck:
         agreeing: how many of those agree.
         digest: whether the run's end has written digests.
         made_with: version and commit, as text.
+        external: whether a loop outside of archgym has made it, which cannot be repeated.
         findings: what does not hold.
     """
 
@@ -71,6 +76,7 @@ class RunCheck:
     agreeing: int = 0
     digest: bool = False
     made_with: str = ""
+    external: bool = False
     findings: tuple[Finding, ...] = ()
 
 
@@ -140,7 +146,7 @@ def check_run(folder: Path, run: str, spec: RunSpec | None, options: Options) ->
             others = folder.is_dir() and any(folder.glob("trials.*"))
             lost = [Finding(run, "run.json", "file", "is missing, trials are there")]
             return RunCheck(run, "missing", findings=tuple(lost if others else []))
-        check_types({"stop_at_optimum": False} | found, _MANIFEST)
+        check_types(_LATER | found, _MANIFEST)
         manifest = found
         if manifest["status"] not in ("complete", "running"):
             raise ValueError(f"status: {short(manifest['status'])} is not complete or running")
@@ -161,6 +167,7 @@ def check_run(folder: Path, run: str, spec: RunSpec | None, options: Options) ->
         agreeing=count.agreeing,
         digest="digest" in manifest,
         made_with=version_text(manifest["versions"], manifest.get("git")),
+        external=bool(manifest.get("external")),
         findings=tuple(count.findings),
     )
 
@@ -177,7 +184,7 @@ def _plan_findings(run: str, manifest: Mapping[str, Any], spec: RunSpec | None) 
     except BROKEN as error:
         return [Finding("", "runs.json", "task", text_of(error))]
     warm = manifest["warm_start"]
-    there = {"stop_at_optimum": False, **manifest}
+    there = _LATER | dict(manifest)
     there["warm_start"] = warm.get("path", "unknown") if warm else None
     found = []
     for name, value in expected.items():
@@ -227,7 +234,8 @@ def _check_against_task(
             count.findings.append(record.told("task", problem))
     if "digest" in manifest:
         count.findings += replay.digest_findings(record)
-    if options.rerun and manifest["status"] == "complete" and len(count.findings) == before:
+    repeated = options.rerun and manifest["status"] == "complete" and not manifest.get("external")
+    if repeated and len(count.findings) == before:
         count.findings += _rerun(record, task)
 
 

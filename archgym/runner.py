@@ -55,7 +55,7 @@ class Outcome:
 
     Attributes:
         folder: the results folder.
-        total: number of runs of the experiment.
+        total: number of runs of the experiment, those of external agents left out.
         complete: number of complete runs now.
         failures: runs that failed, with the reason in one line.
         interrupted: whether it was stopped by Ctrl-C.
@@ -109,12 +109,17 @@ def run_experiment(
         raise ValueError(f"workers: value {workers} is below 1")
     root = Path("results") / experiment.name if folder is None else Path(folder)
     heard = listener or _Silent()
-    specs = experiment.runs()
+    planned = experiment.runs()
+    specs = [spec for spec in planned if not spec.external]
+    if not specs:
+        raise ExperimentError(
+            ["agents: all are external, a script makes their runs (archgym.external_runs)"]
+        )
     _prepare(pending_runs(experiment, specs, root, resume), heard)
     with locked(root):
         # Looked at again, now that no other process can change it.
         pending = pending_runs(experiment, specs, root, resume)
-        write_plan(experiment, specs, root)
+        write_plan(experiment, planned, root)
         heard.start(len(specs), len(specs) - len(pending))
         failures: list[tuple[RunSpec, str]] = []
         ended = 0

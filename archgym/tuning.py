@@ -155,6 +155,9 @@ def _entries(experiment: Experiment) -> tuple[dict[str, AgentEntry], tuple[str, 
     """
     problems, found, without = [], {}, []
     for i, entry in enumerate(experiment.agents):
+        if entry.external:
+            problems.append(f"agents[{i}]: is external, its loop is not archgym's to tune")
+            continue
         if entry.sweep or entry.sample is not None:
             problems.append(f"agents[{i}]: has a sweep or sample, which leaves nothing to tune")
             continue

@@ -49,6 +49,7 @@ _SPEC: Mapping[str, tuple[type, ...]] = {
     "max_repeats": (int, type(None)),
     "max_proposals": (int, type(None)),
     "stop_at_optimum": (bool,),
+    "external": (bool,),
     "warm_start": (str, type(None)),
 }
 
@@ -147,7 +148,7 @@ def verify(
     options = Options(sample, rerun, np.random.default_rng(seed))
     if (root / "run.json").is_file():
         check = check_run(root, ".", None, options)
-        return Verification(root, (check,), (), _notes([check]), rerun)
+        return Verification(root, (check,), (), tuple(_notes([check], rerun)), rerun)
     if not (root / "runs.json").is_file():
         raise ValueError(f"{root}: holds no results (there is no runs.json and no run.json)")
     findings, notes = [], []
@@ -163,10 +164,11 @@ def verify(
             notes.append(finding)
     findings += _stray_runs(root, specs)
     runs = [check_run(root / spec.folder, spec.folder, spec, options) for spec in specs]
-    return Verification(root, tuple(runs), tuple(findings), (*notes, *_notes(runs)), rerun)
+    notes += _notes(runs, rerun)
+    return Verification(root, tuple(runs), tuple(findings), tuple(notes), rerun)
 
 
-def _notes(runs: Sequence[RunCheck]) -> tuple[str, ...]:
+def _notes(runs: Sequence[RunCheck], rerun: bool) -> list[str]:
     notes = []
     for status in ("partial", "missing"):
         count = sum(run.status == status for run in runs)
@@ -175,7 +177,13 @@ def _notes(runs: Sequence[RunCheck]) -> tuple[str, ...]:
     old = sum(run.status == "complete" and run.trials > 0 and not run.digest for run in runs)
     if old:
         notes.append(f"{old} of {len(runs)} runs have no digest; they are checked by replay only")
-    return tuple(notes)
+    external = sum(run.external for run in runs)
+    if rerun and external:
+        notes.append(
+            f"{external} of {len(runs)} runs are of external agents; they are checked by replay, "
+            f"but cannot be repeated"
+        )
+    return notes
 
 
 def checked_plan(root: Path) -> list[RunSpec]:
