@@ -156,6 +156,8 @@ def best_codebooks(groups: F32, scales: F32, tables: F32, thresholds: F32) -> U8
                 code = _nearest(groups[group, i] / scale, thresholds[book])
                 off = tables[book, code] * stored - groups[group, i]
                 error += float(off) * float(off)
+                if error >= least:
+                    break
             if error < least:
                 least = error
                 out[group] = book
@@ -193,20 +195,18 @@ def _abfloat_value(code: Any) -> Any:
 
 
 @compiled
-def pair_errors(groups: F32, scales: F32) -> NDArray[np.float64]:
-    """Squared error of outlier-victim pairs with each of several scales.
+def best_pair_scales(groups: F32, scales: F32) -> NDArray[np.int64]:
+    """Of several scales the one with the least squared error of outlier-victim pairs, `(groups,)`.
 
     Args:
         groups: `(groups, length)`, an even length.
-        scales: `(candidates, groups)`.
-
-    Returns:
-        `(candidates, groups)`.
+        scales: `(candidates, groups)`; the first among equals is taken.
     """
-    out = np.zeros(scales.shape)
+    out = np.zeros(groups.shape[0], np.int64)
     seven = np.float32(7)
-    for candidate in range(scales.shape[0]):
-        for group in range(groups.shape[0]):
+    for group in range(groups.shape[0]):
+        least = np.inf
+        for candidate in range(scales.shape[0]):
             stored = scales[candidate, group]
             scale = stored if stored > np.float32(0) else np.float32(1)
             error = 0.0
@@ -214,14 +214,17 @@ def pair_errors(groups: F32, scales: F32) -> NDArray[np.float64]:
                 a, b = groups[group, i], groups[group, i + 1]
                 left, right = a / scale, b / scale
                 if max(abs(left), abs(right)) > _OUTLIER_FROM:
-                    big, victim = (a, b) if abs(left) >= abs(right) else (b, a)
-                    kept = _abfloat_value(int(_abfloat(abs(big / scale)))) * stored
-                    off, other = abs(big) - kept, victim
+                    big, other = (a, b) if abs(left) >= abs(right) else (b, a)
+                    off = abs(big) - _abfloat_value(int(_abfloat(abs(big / scale)))) * stored
                 else:
                     off = a - min(max(np.rint(left), -seven), seven) * stored
                     other = b - min(max(np.rint(right), -seven), seven) * stored
                 error += float(off) * float(off) + float(other) * float(other)
-            out[candidate, group] = error
+                if error >= least:
+                    break
+            if error < least:
+                least = error
+                out[group] = candidate
     return out
 
 

@@ -18,7 +18,7 @@ from archgym.cost_models.numerics.format import (
 )
 from archgym.cost_models.numerics.groups import Group, as_matrix
 from archgym.cost_models.numerics.integers import SymmetricInteger
-from archgym.cost_models.numerics.kernels import pair_codes, pair_errors, pair_values
+from archgym.cost_models.numerics.kernels import best_pair_scales, pair_codes, pair_values
 from archgym.cost_models.numerics.scales import magnitudes
 
 OUTLIER_THRESHOLD = 6.0  # Dettmers et al., LLM.int8(), arXiv:2208.07339, section 3.2
@@ -58,7 +58,7 @@ class OutlierVictimPairs(Format):
     def fit(self, groups: F32, clip: float, whole: F32 | None = None) -> Parameters:
         """The scale with the least squared error."""
         scales = as_fp16(magnitudes(groups) * clip / np.array(_REACHES, np.float64)[:, None])
-        chosen = pair_errors(groups, scales.astype(np.float32)).argmin(axis=0)
+        chosen = best_pair_scales(groups, scales.astype(np.float32))
         return Parameters(scales[chosen, np.arange(len(chosen))])
 
     def encode(self, groups: F32, parameters: Parameters) -> NDArray[Any]:

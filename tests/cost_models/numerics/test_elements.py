@@ -8,40 +8,24 @@ from archgym.cost_models import numerics
 from archgym.cost_models.numerics import floats
 from archgym.cost_models.numerics.codebooks import NF4_VALUES, bitmod_values
 from archgym.cost_models.numerics.scales import as_e8m0, e8m0_values
+from archgym.cost_models.numerics.validation import ML_DTYPES, hard_cases
 
-ORACLES = {
-    "E4M3": ml_dtypes.float8_e4m3fn,
-    "E5M2": ml_dtypes.float8_e5m2,
-    "E2M3": ml_dtypes.float6_e2m3fn,
-    "E3M2": ml_dtypes.float6_e3m2fn,
-    "E2M1": ml_dtypes.float4_e2m1fn,
-}
 ONE = np.ones(1, np.float32)
 
 
-def hard_cases(values):
-    """All values, the middles between them, the float32 numbers beside both, and random ones."""
-    values = np.unique(np.abs(values))
-    exact = np.concatenate([values, (values[1:] + values[:-1]) / 2]).astype(np.float32)
-    beside = [np.nextafter(exact, np.float32(to)) for to in (-np.inf, np.inf)]
-    rng = np.random.default_rng(3)
-    wide = np.ldexp(rng.uniform(0.5, 1, 5000), rng.integers(-30, 18, 5000)).astype(np.float32)
-    positive = np.concatenate([exact, *beside, wide, rng.uniform(0, values[-1], 5000)])
-    positive = np.abs(positive[np.abs(positive) <= values[-1]]).astype(np.float32)
-    return np.concatenate([positive, -positive])[None]
-
-
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("name", ML_DTYPES)
 def test_small_floats_are_those_of_ml_dtypes(name) -> None:
     element = getattr(floats, name)
-    x = hard_cases(element.table[0])
+    theirs = getattr(ml_dtypes, ML_DTYPES[name])
+    x = hard_cases(element)
     codes = element.encode(x, ONE)
-    assert np.array_equal(codes, x.astype(ORACLES[name]).view(np.uint8))
-    assert np.array_equal(element.restore(codes, ONE), x.astype(ORACLES[name]).astype(np.float32))
-    assert element.top == float(ml_dtypes.finfo(ORACLES[name]).max)
+    assert np.array_equal(codes, x.astype(theirs).view(np.uint8))
+    assert np.array_equal(element.restore(codes, ONE), x.astype(theirs).astype(np.float32))
+    assert element.top == float(ml_dtypes.finfo(theirs).max)
+    assert element.bits == ml_dtypes.finfo(theirs).bits
 
 
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("name", ML_DTYPES)
 def test_small_floats_saturate(name) -> None:
     element = getattr(floats, name)
     x = np.array([[element.top * 1.01, element.top * 1e9, -3e38, 3e38]], np.float32)

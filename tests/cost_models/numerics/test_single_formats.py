@@ -5,45 +5,17 @@ import pytest
 
 from archgym.cost_models import numerics
 from archgym.cost_models.numerics.sqnr import sqnr_rows
-
-# Of an independent implementation, on other random values: unit Gaussian, Student's t with four
-# degrees of freedom (dominated by few values, hence the wider tolerance).
-SQNR_DB = {
-    "int8": (43.8, 39.4),
-    "int6": (31.5, 27.1),
-    "mxfp6-e2m3": (31.0, 30.0),
-    "fp8-e4m3": (31.8, 32.4),
-    "mxfp8-e4m3": (30.7, None),
-    "mxint8": (41.7, None),
-    "nf4": (20.4, 17.8),
-    "nvfp4": (20.4, 20.8),
-    "bitmod4": (20.2, 19.0),
-    "int4-asym": (19.9, 16.8),
-    "fp4": (19.2, 17.6),
-    "mxfp4": (18.8, 17.7),
-    "int4": (18.6, 14.3),
-    "mxint4": (17.6, 15.4),
-    "bfp4": (16.7, 12.2),
-    "pot4": (14.3, 15.0),
-    "bitmod3": (14.2, 12.1),
-    "int3-asym": (13.3, 10.3),
-    "fp3": (12.4, 9.5),
-    "int3": (11.2, 7.6),
-    "ternary-twn": (7.2, None),
-    "int2-asym": (5.9, None),
-    "ternary": (5.8, None),
-}
+from archgym.cost_models.numerics.validation import ML_DTYPES, validate
 
 
-def test_noise_of_random_values() -> None:
-    rows = {row.name: row for row in sqnr_rows((*SQNR_DB, "olive4"))}
-    for name, (gaussian, student) in SQNR_DB.items():
-        assert rows[name].gaussian_db == pytest.approx(gaussian, abs=0.1), name
-        if student is not None:
-            assert rows[name].student_db == pytest.approx(student, abs=0.3), name
+def test_noise_and_codes_are_those_of_other_implementations() -> None:
+    checks = list(validate())
+    assert [check.subject for check in checks if not check.passed] == []
+    assert [check.subject for check in checks] == ["23 formats", "18 formats", *ML_DTYPES]
     # The search for its scale is ours, over more candidates: 19.1 and 17.1 there.
-    assert 19.1 < rows["olive4"].gaussian_db < 19.8
-    assert 17.1 < rows["olive4"].student_db < 18.0
+    (olive,) = sqnr_rows(("olive4",))
+    assert 19.1 < olive.gaussian_db < 19.8
+    assert 17.1 < olive.student_db < 18.0
 
 
 def test_bits_cost_six_decibels() -> None:

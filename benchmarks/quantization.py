@@ -1,0 +1,105 @@
+"""Speed of the quantization models on one core.
+
+    python benchmarks/quantization.py [SECTION ...]
+
+All sections without a name. Times are CPU milliseconds, the least of several runs; what is compared
+runs in the same process, one after the other.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from archgym.cost_models import numerics
+from archgym.cost_models.numerics.codebooks import NF4_VALUES
+
+SIDE, GROUP = 256, 128
+
+
+def milliseconds(run: Callable[[], object], repeats: int = 7) -> float:
+    """Least CPU time of a call, each measured over at least 5 ms, after one to compile."""
+    run()
+    least = float("inf")
+    for _ in range(repeats):
+        calls, start = 0, time.process_time()
+        while (spent := time.process_time() - start) < 5e-3:
+            run()
+            calls += 1
+        least = min(least, spent / calls)
+    return 1e3 * least
+
+
+def plain_int4(x: np.ndarray) -> np.ndarray:
+    """`int4` in a few lines of NumPy."""
+    groups = x.reshape(-1, GROUP)
+    scale = (np.abs(groups).max(axis=1, keepdims=True) / 7).astype(np.float16).astype(np.float32)
+    return (np.clip(np.rint(groups / scale), -7, 7) * scale).reshape(x.shape)
+
+
+def plain_nf4(x: np.ndarray) -> np.ndarray:
+    """`nf4` by distances to all 16 values."""
+    table = np.array(NF4_VALUES, np.float32)
+    groups = x.reshape(-1, GROUP)
+    scale = np.abs(groups).max(axis=1, keepdims=True).astype(np.float16).astype(np.float32)
+    nearest = np.abs((groups / scale)[..., None] - table).argmin(axis=-1)
+    return (table[nearest] * scale).reshape(x.shape)
+
+
+def formats() -> None:
+    """Every format on a matrix of 256 x 256, and two beside plain NumPy."""
+    x = np.random.default_rng(0).standard_normal((SIDE, SIDE)).astype(np.float32)
+    found = {}
+    for name in numerics.names():
+        fmt = numerics.parse(name)
+        group = None if fmt.block else GROUP
+        found[name] = milliseconds(lambda fmt=fmt, group=group: fmt.quantize(x, group))
+    print(f"{SIDE} x {SIDE} values, groups of {GROUP}: CPU ms")
+    for name, spent in found.items():
+        print(f"  {name:12} {spent:7.3f}")
+    for name, plain in (("int4", plain_int4), ("nf4", plain_nf4)):
+        spent = milliseconds(lambda plain=plain: plain(x))
+        print(f"  {name:12} {spent / found[name]:7.1f} times as fast as plain NumPy")
+
+
+def quantizers() -> None:
+    """GPTQ and AWQ on a layer of 256 x 256."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
+    mixing = np.eye(SIDE) + rng.standard_normal((SIDE, SIDE)) / 16
+    inputs = rng.standard_normal((1024, SIDE)) @ mixing
+    inputs[:, :4] *= 8  # salient channels, which AWQ is about
+    calibration = numerics.calibrate(inputs)
+    print(
+        f"layer of {SIDE} x {SIDE}, groups of {GROUP}: CPU ms, output error of rounding to nearest"
+    )
+    for name in ("int4", "int3-asym", "bitmod3"):
+        fmt = numerics.parse(name)
+        plain = calibration.output_error(fmt.quantize(weight, GROUP) - weight)
+        for label, run in (
+            ("gptq", lambda fmt=fmt: fmt.decode(numerics.gptq(weight, calibration, fmt, GROUP))),
+            ("awq", lambda fmt=fmt: numerics.awq(weight, calibration, fmt, GROUP).weight),
+        ):
+            less = calibration.output_error(run() - weight) / plain
+            print(
+                f"  {name:12} {label:5} {milliseconds(run, 3):7.1f} ms, {less:.2f} times the error"
+            )
+
+
+SECTIONS: dict[str, Callable[[], None]] = {"formats": formats, "quantizers": quantizers}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("section", nargs="*", help=f"of {', '.join(SECTIONS)}; all without any")
+    chosen = parser.parse_args().section or list(SECTIONS)
+    unknown = [name for name in chosen if name not in SECTIONS]
+    if unknown:
+        parser.error(f"section: {unknown[0]!r} is none of {', '.join(SECTIONS)}")
+    for name in chosen:
+        SECTIONS[name]()
+
+
+if __name__ == "__main__":
+    main()
