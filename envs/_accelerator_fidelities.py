@@ -1,23 +1,25 @@
-"""What answers for a network on chips, by fidelity.
+"""What spaces of accelerators and their models offer to the environment.
 
-A fidelity is a class that takes a network and whose `costs` takes chips; `FIDELITIES` names them. A
-further one, such as of mappings on loop nests, is a class here and a line in
-`archgym.envs.accelerator.fidelities`.
+A template is a kind of chip with its design space; its models are networks on such chips, one kind
+per fidelity. A further one is a class of this form and a line in `archgym.envs._accelerator_model`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from archgym.cost_models.accelerator.chip import ChipDesigns, chip_machine, dram_of
-from archgym.cost_models.accelerator.chip_costs import ENERGY_PARTS, ChipModel
 from archgym.cost_models.accelerator.network import Network
+from archgym.cost_models.accelerator.roofline import Machine
 from archgym.cost_models.accelerator.work import work_of
 from archgym.metric import FloatArray
+from archgym.space import DesignSpace, IntArray, Value
+
+Designs = TypeVar("Designs")
+_Taken = TypeVar("_Taken", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class NetworkCosts:
     """Costs of one run of a network on chips `(d,)`.
 
     Attributes:
-        latency_s: of the run.
-        energy_j: by name of `ENERGY_PARTS`.
+        latency_s: of the run; infinite where the chip cannot run it.
+        energy_j: by name of the template's `energy_parts`.
         dram_bytes: moved.
     """
 
@@ -35,42 +37,90 @@ class NetworkCosts:
     dram_bytes: FloatArray
 
 
-class NetworkModel(Protocol):
+class NetworkModel(Protocol[_Taken]):
     """A network, to be evaluated on chips."""
 
-    def __init__(self, network: Network) -> None: ...
-
-    def costs(self, designs: ChipDesigns) -> NetworkCosts:
+    def costs(self, designs: _Taken) -> NetworkCosts:
         """Evaluates at least one chip."""
         ...
 
 
-class SystolicNetwork:
-    """Fold by fold on systolic arrays, see `archgym.cost_models.accelerator.chip_costs`."""
+@dataclass(frozen=True)
+class Chips(Generic[Designs]):
+    """Chips `(d,)` with what every model says the same of.
 
-    def __init__(self, network: Network) -> None:
-        self._model = ChipModel(network)
-
-    def costs(self, designs: ChipDesigns) -> NetworkCosts:
-        """Evaluates chips."""
-        found = self._model.costs(designs)
-        return NetworkCosts(found.latency_s, found.energy_j, found.dram_bytes)
-
-
-class RooflineNetwork:
-    """Lower bounds, see `archgym.cost_models.accelerator.roofline`.
-
-    Its energy counts no registers; that part is 0.
+    Attributes:
+        designs: as the models take them.
+        peak_macs_per_s: multiply-accumulates that the array could do.
+        dram_bytes_per_s: peak of all channels.
+        memory_bytes: of the three memories.
+        area_mm2: by name of the template's `area_parts`.
     """
 
-    def __init__(self, network: Network) -> None:
-        self._work = work_of(network)
+    designs: Designs
+    peak_macs_per_s: FloatArray
+    dram_bytes_per_s: FloatArray
+    memory_bytes: FloatArray
+    area_mm2: Mapping[str, FloatArray]
 
-    def costs(self, designs: ChipDesigns) -> NetworkCosts:
+
+class Template(Protocol[Designs]):
+    """A kind of chip with its design space.
+
+    Attributes:
+        energy_parts: names of what energy is made of.
+        area_parts: names of what area is made of.
+        rule: broken by designs whose latency is infinite; empty where there are none.
+    """
+
+    energy_parts: tuple[str, ...]
+    area_parts: tuple[str, ...]
+    rule: str
+
+    def space(self, batches: Sequence[int]) -> DesignSpace:
+        """The design space; with a parameter `Batch` where there are several."""
+        ...
+
+    def default(self, baseline: str, space: DesignSpace) -> Mapping[str, Value]:
+        """A baseline as a design of the space."""
+        ...
+
+    def chips(self, space: DesignSpace, rows: IntArray) -> Chips[Designs]:
+        """The chips of index rows `(d, _)`."""
+        ...
+
+    def model(self, fidelity: str, network: Network) -> NetworkModel[Designs]:
+        """A network on such chips at one of its fidelities."""
+        ...
+
+
+class RooflineNetwork(Generic[Designs]):
+    """Lower bounds, see `archgym.cost_models.accelerator.roofline`.
+
+    Of energy it knows products, vector operations, memories, DRAM and leakage; other parts are 0.
+
+    Args:
+        network: that runs.
+        machine: what chips are for a roofline, with two levels.
+        dram_pj_per_byte: of chips.
+        parts: names of the energy's parts.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        machine: Callable[[Designs], Machine],
+        dram_pj_per_byte: Callable[[Designs], FloatArray],
+        parts: Sequence[str],
+    ) -> None:
+        self._work, self._parts = work_of(network), parts
+        self._machine, self._dram_pj = machine, dram_pj_per_byte
+
+    def costs(self, designs: Designs) -> NetworkCosts:
         """Evaluates chips."""
         from archgym.cost_models.accelerator.kernels import roofline_totals
 
-        totals = roofline_totals(self._work, chip_machine(designs))
+        totals = roofline_totals(self._work, self._machine(designs))
         products, vector, sram, dram, leakage = totals["energy_j"].T
         known = {
             "products": products,
@@ -80,11 +130,5 @@ class RooflineNetwork:
             "leakage": leakage,
         }
         latency = totals["latency_s"]
-        energy = {name: known.get(name, np.zeros_like(latency)) for name in ENERGY_PARTS}
-        return NetworkCosts(latency, energy, dram / (1e-12 * dram_of(designs)[1]))
-
-
-FIDELITIES: Mapping[str, type[NetworkModel]] = {
-    "roofline": RooflineNetwork,
-    "systolic": SystolicNetwork,
-}
+        energy = {name: known.get(name, np.zeros_like(latency)) for name in self._parts}
+        return NetworkCosts(latency, energy, dram / (1e-12 * self._dram_pj(designs)))

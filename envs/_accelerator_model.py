@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from archgym.cost_model import Costs, FloatFeatures
-from archgym.cost_models.accelerator.chip import AREA_PARTS, areas_of, dram_of
-from archgym.cost_models.accelerator.chip_costs import ENERGY_PARTS
 from archgym.cost_models.accelerator.network import Network
-from archgym.envs._accelerator_fidelities import FIDELITIES, NetworkCosts, NetworkModel
+from archgym.cost_models.accelerator.spatial.report import OperatorReport
+from archgym.envs._accelerator_fidelities import NetworkCosts, NetworkModel, Template
 from archgym.envs._accelerator_metrics import METRICS
-from archgym.envs._accelerator_space import accelerator_space, chips, default_design
 from archgym.metric import FloatArray, Metric
 from archgym.space import IntArray, Value
 
@@ -28,8 +27,6 @@ _FOUND = (
     "peak_macs_per_s",
     "dram_bytes_per_s",
     "memory_bytes",
-    *(f"energy_j/{part}" for part in ENERGY_PARTS),
-    *(f"area_mm2/{part}" for part in AREA_PARTS),
 )
 
 
@@ -41,50 +38,56 @@ class Accelerator:
     Energy and traffic alike; power, throughput, utilisation and energy-delay follow from these.
 
     Args:
+        template: the kind of chip, with its space.
         makers: the networks by name, each made for a batch.
         batches: of a design, or the only one.
-        fidelity: a name of `FIDELITIES`.
-        baseline: a name of `BASELINES`, the default design.
+        fidelity: a name of one of the template's models.
+        baseline: a name of one of its baselines, the default design.
         combine: `geomean` or `sum`.
-        node_nm: process.
-        word_bytes: width of an access to a memory.
-        least_bits: of the number formats that may be chosen.
         limits: `{metric: most}` that a feasible design may have.
     """
 
     def __init__(
         self,
+        template: Template[Any],
         makers: Mapping[str, Maker],
         batches: Sequence[int],
         *,
         fidelity: str,
         baseline: str,
         combine: str,
-        node_nm: int,
-        word_bytes: float,
-        least_bits: int,
         limits: Mapping[str, float],
     ) -> None:
-        self.space = accelerator_space(node_nm, word_bytes, least_bits, batches)
+        self.space = template.space(batches)
         self.metrics: tuple[Metric, ...] = METRICS
-        self.default: Mapping[str, Value] = default_design(baseline, self.space, least_bits)
+        self.default: Mapping[str, Value] = template.default(baseline, self.space)
+        self._template, self._fidelity = template, fidelity
         self._makers, self._batches = makers, tuple(batches)
-        self._kind = FIDELITIES[fidelity]
         self._sum = combine == "sum"
-        self._node_nm, self._word_bytes = node_nm, word_bytes
         self._limits = tuple(limits.items())
+        self._found = (
+            *_FOUND,
+            *(f"energy_j/{part}" for part in template.energy_parts),
+            *(f"area_mm2/{part}" for part in template.area_parts),
+        )
         self._networks: dict[int, _Networks] = {}
         self._lock = Lock()
         self.features: FloatFeatures = self._at(self._batches[0]).features()
 
     def evaluate(self, designs: IntArray) -> Costs:
         """Evaluates every design on every network."""
-        found = {name: np.empty(len(designs)) for name in _FOUND}
+        found = {name: np.empty(len(designs)) for name in self._found}
         for batch, which in self._by_batch(designs):
             for name, values in self._chunk(batch, designs[which]).items():
                 found[name][which] = values
-        energy = {part: found[f"energy_j/{part}"] / found["batch"] for part in ENERGY_PARTS}
-        area = {part: found[f"area_mm2/{part}"] for part in AREA_PARTS}
+        impossible = ~np.isfinite(found["latency_s"])
+        for name in ("latency_s", "dram_bytes"):
+            found[name][impossible] = np.nan
+        parts = self._template.energy_parts
+        energy = {part: found[f"energy_j/{part}"] / found["batch"] for part in parts}
+        area = {part: found[f"area_mm2/{part}"] for part in self._template.area_parts}
+        for values in energy.values():
+            values[impossible] = np.nan
         latency, joules = found["latency_s"], _total(energy)
         metrics = {
             "latency_ms": 1e3 * latency,
@@ -98,29 +101,51 @@ class Accelerator:
             "dram_bandwidth_gb_per_s": 1e-9 * found["dram_bytes_per_s"],
             "on_chip_memory_kib": found["memory_bytes"] / 1024,
         }
-        parts = {f"energy_mj/{part}": 1e3 * values for part, values in energy.items()}
-        parts |= {f"area_mm2/{part}": values for part, values in area.items()}
-        above = {f"{name} above {most:g}": metrics[name] > most for name, most in self._limits}
-        return Costs(metrics, above, parts)
+        breakdown = {f"energy_mj/{part}": 1e3 * values for part, values in energy.items()}
+        breakdown |= {f"area_mm2/{part}": values for part, values in area.items()}
+        rules = {f"{name} above {most:g}": metrics[name] > most for name, most in self._limits}
+        if self._template.rule:
+            rules[self._template.rule] = impossible
+        return Costs(metrics, rules, breakdown)
+
+    def operator_reports(self, design: IntArray) -> Mapping[str, tuple[OperatorReport, ...]]:
+        """The networks on one design `(d,)`, operator by operator, by workload.
+
+        Raises:
+            ValueError: if the design breaks a rule, or the fidelity has no such report.
+        """
+        row = np.asarray(design).reshape(1, -1)
+        broken = [name for name, wrong in self.space.violations(row).items() if wrong[0]]
+        if broken:
+            raise ValueError(f"design: it breaks {broken[0]!r}")
+        ((batch, _),) = self._by_batch(row)
+        chips = self._template.chips(self.space, row)
+        models = self._at(batch).models
+        if not all(hasattr(model, "report") for model in models):
+            raise ValueError(
+                f"fidelity: {self._fidelity!r} has no report by operator, `loopnest` has"
+            )
+        return {
+            name: model.report(chips.designs)  # type: ignore[attr-defined]
+            for name, model in zip(self._makers, models, strict=True)
+        }
 
     def _chunk(self, batch: int, designs: IntArray) -> dict[str, FloatArray]:
-        """Evaluates designs of one batch: what metrics are made of, by name of `_FOUND`."""
-        chip = chips(self.space, designs, self._node_nm, self._word_bytes)
+        """Evaluates designs of one batch: what metrics are made of."""
+        chips = self._template.chips(self.space, designs)
         networks = self._at(batch)
-        costs = [model.costs(chip) for model in networks.models]
+        costs = [model.costs(chips.designs) for model in networks.models]
         one = np.ones(len(designs))
         parts = {f"energy_j/{part}": values for part, values in self._energy(costs).items()}
-        parts |= {f"area_mm2/{part}": values for part, values in areas_of(chip).items()}
+        parts |= {f"area_mm2/{part}": values for part, values in chips.area_mm2.items()}
         return parts | {
             "batch": batch * one,
             "latency_s": self._combined([each.latency_s for each in costs]),
             "dram_bytes": self._combined([each.dram_bytes for each in costs]),
             "macs": self._combined([macs * one for macs in networks.macs]),
-            "peak_macs_per_s": chip.rows * chip.columns * chip.clock_ghz * 1e9,
-            "dram_bytes_per_s": dram_of(chip)[0],
-            "memory_bytes": chip.input_memory_bytes
-            + chip.weight_memory_bytes
-            + chip.output_memory_bytes,
+            "peak_macs_per_s": chips.peak_macs_per_s,
+            "dram_bytes_per_s": chips.dram_bytes_per_s,
+            "memory_bytes": chips.memory_bytes,
         }
 
     def _at(self, batch: int) -> _Networks:
@@ -128,7 +153,8 @@ class Accelerator:
         with self._lock:
             if batch not in self._networks:
                 made = [make(batch) for make in self._makers.values()]
-                self._networks[batch] = _Networks(made, self._kind)
+                models = [self._template.model(self._fidelity, network) for network in made]
+                self._networks[batch] = _Networks(made, models)
             return self._networks[batch]
 
     def _by_batch(self, designs: IntArray) -> Iterator[tuple[int, IntArray]]:
@@ -154,13 +180,13 @@ class Accelerator:
         if len(found) == 1 or self._sum:
             return {
                 part: np.sum([each.energy_j[part] for each in found], axis=0)
-                for part in ENERGY_PARTS
+                for part in self._template.energy_parts
             }
         totals = [_total(each.energy_j) for each in found]
         whole = self._combined(totals)
         shares = {
             part: [each.energy_j[part] / own for each, own in zip(found, totals, strict=True)]
-            for part in ENERGY_PARTS
+            for part in self._template.energy_parts
         }
         return {part: whole * np.mean(each, axis=0) for part, each in shares.items()}
 
@@ -168,9 +194,8 @@ class Accelerator:
 class _Networks:
     """Networks made for one batch, with their cost models."""
 
-    def __init__(self, networks: Sequence[Network], kind: type[NetworkModel]) -> None:
-        self._networks = networks
-        self.models = [kind(network) for network in networks]
+    def __init__(self, networks: Sequence[Network], models: Sequence[NetworkModel[Any]]) -> None:
+        self._networks, self.models = networks, models
         self.macs = [float(network.macs) for network in networks]
 
     def features(self) -> FloatFeatures:

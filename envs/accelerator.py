@@ -1,4 +1,7 @@
-"""Accelerator for neural networks: which chip and dataflow serve a network, or several, best."""
+"""Accelerator for neural networks: which chip and dataflow serve a network, or several, best.
+
+Spaces are kinds of chips, `spatial` and `systolic`; `small` is a part of `spatial`.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,22 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 _LIMITS = {"most_area_mm2": "area_mm2", "most_power_w": "power_w"}
 
-# CPU time of a design on ResNet-50 against that of `systolic`, in batches of 1024 as printed by
+# CPU time of a design on ResNet-50 in microseconds, as printed by
 # `python benchmarks/accelerator_environment.py`.
-_COST_OF_ROOFLINE = 0.3
+_COSTS = {
+    "systolic": {"roofline": 4.6, "systolic": 22.0},
+    "spatial": {"roofline": 6.4, "loopnest": 700.0},
+}
+_DOCS = {
+    "roofline": "lower bounds of time and traffic",
+    "systolic": "fold by fold on a systolic array",
+    "loopnest": "every product by its best mapping",
+}
+_BASELINES = {
+    "systolic": ("tpu-v1", "gemmini"),
+    "spatial": ("nvdla", "eyeriss"),
+    "small": ("nvdla",),
+}
 
 
 def build(**options: Any) -> CostModel:
@@ -31,16 +47,16 @@ def build(**options: Any) -> CostModel:
     for name in ("batch", "context", "least_bits"):
         if name == "least_bits" or options[name] is not None:
             _require_whole(name, options[name])
+    _require_of_space("fidelity", options, tuple(_COSTS[_kind(options)]))
+    _require_of_space("baseline", options, _BASELINES[options["space"]])
     makers, batches = _networks(options)
     return Accelerator(
+        _template(options),
         makers,
         batches,
         fidelity=options["fidelity"],
         baseline=options["baseline"],
         combine=options["combine"],
-        node_nm=options["node_nm"],
-        word_bytes=options["word_bytes"],
-        least_bits=options["least_bits"],
         limits={
             metric: _positive(name, options[name])
             for name, metric in _LIMITS.items()
@@ -49,13 +65,37 @@ def build(**options: Any) -> CostModel:
     )
 
 
+def _template(options: Mapping[str, Any]) -> Any:
+    """Returns the kind of chip of a task's space."""
+    from archgym.envs._accelerator_spatial import SMALL, SpatialTemplate
+    from archgym.envs._accelerator_systolic import SystolicTemplate
+
+    common = (options["node_nm"], options["word_bytes"], options["least_bits"])
+    if options["space"] == "systolic":
+        return SystolicTemplate(*common)
+    narrow = SMALL if options["space"] == "small" else None
+    return SpatialTemplate(*common, options["mapping"], narrow)
+
+
+def _kind(options: Mapping[str, Any]) -> str:
+    """Returns the kind of chip: `small` is a part of `spatial`."""
+    return "systolic" if options["space"] == "systolic" else "spatial"
+
+
+def _require_of_space(name: str, options: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    """Raises ValueError unless an option is one of those that a space has."""
+    if options[name] not in allowed:
+        raise ValueError(
+            f"{name}: {options[name]!r} is not for space {options['space']!r}, allowed: "
+            f"{', '.join(allowed)}"
+        )
+
+
 def fidelities(**options: Any) -> tuple[Fidelity, ...]:
     """Returns the fidelities of a task, the cheapest first; see `ENVIRONMENT.options`."""
-    own = options["fidelity"] == "roofline"
-    return (
-        Fidelity("roofline", "lower bounds of time and traffic", _COST_OF_ROOFLINE, exact=own),
-        Fidelity("systolic", "fold by fold on the array", 1.0, exact=True),
-    )
+    costs = _COSTS[_kind(options)]
+    own = options["fidelity"]
+    return tuple(Fidelity(name, _DOCS[name], cost, name == own) for name, cost in costs.items())
 
 
 def workloads() -> dict[str, str]:
@@ -77,11 +117,23 @@ def _networks(options: Mapping[str, Any]) -> tuple[dict[str, Maker], tuple[int, 
             if options[name] is not None:
                 raise ValueError(f"{name}: {options[name]!r} is given, but {workload} has its own")
         return {workload: _from_file(workload.removeprefix("file:"))}, (1,)
+    if options["space"] == "small":
+        _require_small(options)
+        batch = 1
     names = workload.split("+")
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"workload: {workload!r} names {name!r} twice")
     return _from_names(names, options), BATCHES if batch is None else (batch,)
+
+
+def _require_small(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for options that would change what the space `small` fixes."""
+    for name, only in (("batch", (None, 1)), ("least_bits", (8,))):
+        if options[name] not in only:
+            raise ValueError(
+                f"{name}: {options[name]!r} is not for space 'small', it has {only[-1]}"
+            )
 
 
 def _from_file(path: str) -> Maker:
@@ -140,18 +192,36 @@ ENVIRONMENT = Environment(
         "workload": Option(
             "resnet50", "a shipped network, several joined by `+`, or file:PATH of an ONNX file"
         ),
+        "space": Option(
+            "spatial",
+            "a spatial array with register files, a few of those designs, or a systolic array",
+            ("spatial", "small", "systolic"),
+        ),
         "batch": Option(None, "inferences that run together; none: chosen by the design"),
         "context": Option(None, "tokens per sequence; none: each network's own"),
         "stage": Option(None, "prefill or decode of language models; none: each network's first"),
         "combine": Option("geomean", "how several networks make one figure", ("geomean", "sum")),
-        "baseline": Option("tpu-v1", "the default design, which scores 0", ("tpu-v1", "gemmini")),
+        "baseline": Option(
+            "nvdla",
+            "the default design, which scores 0",
+            ("nvdla", "eyeriss", "tpu-v1", "gemmini"),
+            default_for={("space", "systolic"): "tpu-v1"},
+        ),
+        "mapping": Option(
+            "edp",
+            "what the mapping of a product makes small, where there are mappings",
+            ("edp", "latency", "energy", "dram-traffic"),
+        ),
         "node_nm": Option(22, "process, of those that memories are known for", (65, 45, 32, 22)),
         "word_bytes": Option(8, "width of an access to a memory; 32 at 45 and 22 nm", (8, 32)),
         "least_bits": Option(8, "of number formats: what the networks need to stay accurate"),
         "most_area_mm2": Option(None, "area above which designs are infeasible"),
         "most_power_w": Option(None, "average power above which designs are infeasible"),
         "fidelity": Option(
-            "systolic", "folds on a systolic array, or lower bounds", ("systolic", "roofline")
+            "loopnest",
+            "best mappings on loop nests, folds on a systolic array, or lower bounds",
+            ("loopnest", "systolic", "roofline"),
+            default_for={("space", "systolic"): "systolic"},
         ),
     },
     objectives=OBJECTIVES,

@@ -1,4 +1,4 @@
-"""The accelerator environment: what it asks of the chip model, how networks combine, bad input."""
+"""The accelerator environment: what it asks of the models, how networks combine, bad input."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,14 @@ import archgym
 from archgym.cost_models.accelerator.chip import DRAM_NAMES, ChipDesigns, format_number
 from archgym.cost_models.accelerator.chip_costs import ChipModel
 from archgym.cost_models.accelerator.networks import load_network
+from archgym.cost_models.accelerator.spatial.chips import SpatialDesigns
+from archgym.cost_models.accelerator.spatial.costs import SpatialModel
+from archgym.cost_models.accelerator.spatial.dataflows import FLOWS
 from archgym.testing.environments import check_cost_model, check_fidelities
 
 ENV = "Accelerator-v0"
 SMALL = "mobilenet-v2"
+SPACES = ("spatial", "systolic")
 
 
 def designs(task, n=200, seed=0):
@@ -28,7 +32,7 @@ def test_the_default_design_is_a_tpu_as_the_chip_model_sees_it() -> None:
         np.array([format_number("int8")]), np.array([format_number("int8")]), node_nm=22,
     )  # fmt: skip
     costs = ChipModel(load_network("resnet50")).costs(chip)
-    got = archgym.make_task(ENV).reference
+    got = archgym.make_task(ENV, space="systolic").reference
     latency, energy = costs.latency_s[0], costs.total_energy_j[0]
     assert got["latency_ms"] == pytest.approx(1e3 * latency)
     assert got["throughput_inferences_per_s"] == pytest.approx(1 / latency)
@@ -42,11 +46,32 @@ def test_the_default_design_is_a_tpu_as_the_chip_model_sees_it() -> None:
     assert got["on_chip_memory_kib"] == 24576 + 256 + 4096
 
 
+def test_the_default_design_is_nvdla_as_the_spatial_model_sees_it() -> None:
+    one = np.ones(1)
+    chip = ChipDesigns(
+        1 * one, 32 * one, 0 * one, 2**18 * one, 2**18 * one, 2**16 * one, 16 * one,
+        1.0 * one, 16 * one, np.array([DRAM_NAMES.index("LPDDR5")]), 2 * one,
+        np.array([format_number("int8")]), np.array([format_number("int8")]), node_nm=22,
+    )  # fmt: skip
+    designs = SpatialDesigns(chip, np.array([FLOWS.index("ws")]), 64 * one, 16 * one, 128 * one)
+    costs = SpatialModel(load_network("resnet50")).costs(designs)
+    got = archgym.make_task(ENV).reference
+    latency, energy = costs.latency_s[0], sum(part[0] for part in costs.energy_j.values())
+    assert got["latency_ms"] == pytest.approx(1e3 * latency)
+    assert got["energy_mj"] == pytest.approx(1e3 * energy)
+    assert got["area_mm2"] == pytest.approx(sum(part[0] for part in costs.area_mm2.values()))
+    assert got["dram_traffic_mb"] == pytest.approx(1e-6 * costs.dram_bytes[0])
+    macs = 2048 * 1e9 * latency
+    assert got["utilisation_percent"] == pytest.approx(100 * load_network("resnet50").macs / macs)
+    assert got["on_chip_memory_kib"] == 256 + 256 + 64
+
+
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("batch", [1, 16])
-def test_a_chosen_batch_equals_a_given_one(batch: int) -> None:
-    chosen = archgym.make_task(ENV, workload=SMALL)
-    given = archgym.make_task(ENV, workload=SMALL, batch=batch)
-    rows = designs(chosen)
+def test_a_chosen_batch_equals_a_given_one(batch: int, space: str) -> None:
+    chosen = archgym.make_task(ENV, workload=SMALL, space=space)
+    given = archgym.make_task(ENV, workload=SMALL, batch=batch, space=space)
+    rows = designs(chosen, 50)
     rows[:, chosen.space.position("Batch")] = chosen.space.parameters[-1].values.index(batch)
     assert chosen.space.names == (*given.space.names, "Batch")
     one, other = chosen.evaluate(rows).metrics, given.evaluate(rows[:, :-1]).metrics
@@ -54,17 +79,21 @@ def test_a_chosen_batch_equals_a_given_one(batch: int) -> None:
         assert np.array_equal(values, other[name])
 
 
-def test_metrics_of_several_networks_keep_their_meaning() -> None:
+@pytest.mark.parametrize("space", SPACES)
+def test_metrics_of_several_networks_keep_their_meaning(space: str) -> None:
     names = ("mobilenet-v2", "bert-base")
-    alone = [archgym.make_task(ENV, workload=name, batch=4) for name in names]
-    rows = designs(alone[0])
+    alone = [
+        archgym.make_task(ENV, workload=name, batch=4, space=space, mapping="latency")
+        for name in names
+    ]
+    rows = designs(alone[0], 50)
     latency, energy, traffic = (
         np.stack([task.evaluate(rows).metrics[name] for task in alone])
         for name in ("latency_ms", "energy_mj", "dram_traffic_mb")
     )
-    mean = archgym.make_task(ENV, workload="+".join(names), batch=4).evaluate(rows).metrics
-    total = archgym.make_task(ENV, workload="+".join(names), batch=4, combine="sum")
-    total = total.evaluate(rows).metrics
+    both = {"workload": "+".join(names), "batch": 4, "space": space, "mapping": "latency"}
+    mean = archgym.make_task(ENV, **both).evaluate(rows).metrics
+    total = archgym.make_task(ENV, **both, combine="sum").evaluate(rows).metrics
     for name, values in (
         ("latency_ms", latency),
         ("energy_mj", energy),
@@ -82,9 +111,10 @@ def test_metrics_of_several_networks_keep_their_meaning() -> None:
     assert total["utilisation_percent"] == pytest.approx(weighted)
 
 
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("workload", ["resnet50", "bert-base", "mamba-130m+mobilenet-v2"])
-def test_no_design_beats_its_roofline(workload: str) -> None:
-    task = archgym.make_task(ENV, workload=workload)
+def test_no_design_beats_its_roofline(workload: str, space: str) -> None:
+    task = archgym.make_task(ENV, workload=workload, space=space)
     rows = designs(task)
     right, bound = task.evaluate(rows).metrics, task.at("roofline").evaluate(rows).metrics
     for name in ("latency_ms", "dram_traffic_mb", "energy_mj"):
@@ -95,7 +125,7 @@ def test_no_design_beats_its_roofline(workload: str) -> None:
 
 
 def test_a_larger_memory_or_a_faster_dram_never_slows_a_design() -> None:
-    task = archgym.make_task(ENV, workload=SMALL)
+    task = archgym.make_task(ENV, workload=SMALL, space="systolic")
     rows = designs(task)
     for name in ("InputMemoryKiB", "WeightMemoryKiB", "OutputMemoryKiB", "Channels"):
         j = task.space.position(name)
@@ -109,20 +139,50 @@ def test_a_larger_memory_or_a_faster_dram_never_slows_a_design() -> None:
             assert (after <= before * (1 + 1e-9)).all()
 
 
-@pytest.mark.parametrize("baseline", ["tpu-v1", "gemmini"])
+def test_a_larger_buffer_never_moves_more_where_traffic_is_what_mappings_save() -> None:
+    task = archgym.make_task(ENV, workload=SMALL, mapping="dram-traffic")
+    rows = designs(task)
+    for name in ("InputMemoryKiB", "WeightMemoryKiB", "OutputMemoryKiB"):
+        j = task.space.position(name)
+        more = rows.copy()
+        more[:, j] = np.minimum(more[:, j] + 1, task.space.cardinalities[j] - 1)
+        one, other = task.evaluate(rows), task.evaluate(more)
+        both = one.feasible & other.feasible
+        assert both.sum() > 50
+        before, after = (each.metrics["dram_traffic_mb"][both] for each in (one, other))
+        assert (after <= before * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(
+    ("space", "baseline"),
+    [
+        ("systolic", "tpu-v1"),
+        ("systolic", "gemmini"),
+        ("spatial", "nvdla"),
+        ("spatial", "eyeriss"),
+        ("small", "nvdla"),
+    ],
+)
 @pytest.mark.parametrize(("node", "word"), [(65, 8), (45, 8), (45, 32), (32, 8), (22, 8), (22, 32)])
-def test_baselines_are_feasible_everywhere(baseline: str, node: int, word: int) -> None:
-    options = {"workload": SMALL, "baseline": baseline, "node_nm": node, "word_bytes": word}
-    task = archgym.make_task(ENV, **options)
+def test_baselines_are_feasible_everywhere(space: str, baseline: str, node: int, word: int) -> None:
+    options = {"baseline": baseline, "node_nm": node, "word_bytes": word, "space": space}
+    task = archgym.make_task(ENV, workload=SMALL, **options)
     assert task.evaluate(task.default[None]).feasible[0]
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"workload": "mobilenet-v2+alexnet", "most_area_mm2": 60, "most_power_w": 20.0},
+        {
+            "workload": "mobilenet-v2+alexnet",
+            "most_area_mm2": 60,
+            "most_power_w": 20.0,
+            "space": "systolic",
+        },
         {"workload": "gpt2", "stage": "decode", "context": 64, "fidelity": "roofline"},
         {"workload": "gpt2+mobilenet-v2", "stage": "decode", "combine": "sum", "least_bits": 4},
+        {"workload": "alexnet", "baseline": "eyeriss", "most_area_mm2": 9, "mapping": "energy"},
+        {"workload": "bert-base", "space": "small"},
     ],
 )
 def test_kits_pass_with_other_options(options) -> None:
@@ -132,7 +192,8 @@ def test_kits_pass_with_other_options(options) -> None:
 
 
 def test_limits_name_what_is_broken_and_keep_the_parts() -> None:
-    task = archgym.make_task(ENV, workload=SMALL, most_area_mm2=60, most_power_w=20.0)
+    limits = {"most_area_mm2": 60, "most_power_w": 20.0}
+    task = archgym.make_task(ENV, workload=SMALL, space="systolic", **limits)
     rows = task.space.sample(300, np.random.default_rng(0))
     got = task.evaluate(rows)
     possible = ~np.isnan(got.metrics["area_mm2"])
@@ -149,8 +210,73 @@ def test_limits_name_what_is_broken_and_keep_the_parts() -> None:
     assert np.sum(parts, axis=0)[possible] == pytest.approx(whole[possible])
 
 
-def test_a_tile_has_to_fit_in_half_its_memory() -> None:
+def test_a_bus_is_fed_and_a_register_file_holds_its_operands() -> None:
     task = archgym.make_task(ENV, workload=SMALL)
+    bus = "bus wider than what the banks give"
+    file = "register file too small for an element of each operand, twice"
+    for change, broken in (
+        ({}, None),
+        ({"BusBytes": 256}, bus),
+        ({"BusBytes": 256, "Banks": 32}, None),
+        ({"WeightFormat": "int16", "ActivationFormat": "int16"}, None),
+        ({"WeightFormat": "int32"}, file),
+        ({"WeightFormat": "int32", "RegisterFileBytes": 32}, None),
+    ):
+        design = {**task.space.decode(task.default), **change}
+        got = task.evaluate(task.space.encode(design)[None])
+        for rule in (bus, file):
+            assert got.violations[rule][0] == (rule == broken), (change, rule)
+
+
+def test_the_small_space_is_part_of_the_spatial_one() -> None:
+    small = archgym.make_task(ENV, workload=SMALL, space="small")
+    whole = archgym.make_task(ENV, workload=SMALL)
+    assert small.space.size >= 100_000
+    assert small.reference == whole.reference
+    rows = designs(small, 40)
+    full = {**whole.space.decode(whole.default), "Batch": 1}
+    same = np.stack([whole.space.encode({**full, **small.space.decode(row)}) for row in rows])
+    one, other = small.evaluate(rows), whole.evaluate(same)
+    for name, values in one.metrics.items():
+        assert np.array_equal(values, other.metrics[name])
+    assert np.array_equal(one.feasible, other.feasible)
+
+
+def test_a_design_is_reported_operator_by_operator() -> None:
+    task = archgym.make_task(ENV, workload="mobilenet-v2+alexnet", combine="sum")
+    found = task.model.operator_reports(task.default)
+    assert list(found) == ["mobilenet-v2", "alexnet"]
+    latency = sum(each.latency_s for report in found.values() for each in report)
+    assert 1e3 * latency == pytest.approx(task.reference["latency_ms"])
+    other = archgym.make_task(ENV, workload=SMALL, space="systolic")
+    with pytest.raises(ValueError, match="'systolic' has no report by operator"):
+        other.model.operator_reports(other.default)
+    broken = {**task.space.decode(task.default), "BusBytes": 512}
+    with pytest.raises(ValueError, match="breaks 'bus wider than what the banks give'"):
+        task.model.operator_reports(task.space.encode(broken))
+
+
+def test_what_has_no_mapping_is_infeasible(tmp_path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "one-filter",
+        [helper.make_tensor_value_info("x", kind, [1, 1, 100, 100])],
+        [helper.make_tensor_value_info("y", kind, [1, 1, 1, 1])],
+        [helper.make_tensor("w", kind, [1, 1, 100, 100], np.zeros(10_000, np.float32))],
+    )
+    onnx.save(helper.make_model(graph), tmp_path / "model.onnx")
+    task = archgym.make_task(ENV, workload=f"file:{tmp_path / 'model.onnx'}")
+    design = {**task.space.decode(task.default), "WeightMemoryKiB": 16}
+    got = task.evaluate(task.space.encode(design)[None])
+    assert got.violations["a product has no mapping that fits"][0]
+    assert np.isnan(got.metrics["latency_ms"][0]) and not got.feasible[0]
+    assert got.metrics["area_mm2"][0] > 0
+
+
+def test_a_tile_has_to_fit_in_half_its_memory() -> None:
+    task = archgym.make_task(ENV, workload=SMALL, space="systolic")
     rule = "tile in the array larger than half its memory"
     for change, broken in (
         ({}, False),
@@ -171,8 +297,11 @@ def test_formats_and_batches_follow_the_options() -> None:
     values = {each.name: each.values for each in space.parameters}
     assert "int4" in values["WeightFormat"] and "int2" not in values["WeightFormat"]
     assert "Batch" not in values
-    wide = archgym.make_task(ENV, workload=SMALL, least_bits=12)
-    assert wide.space.decode(wide.default)["WeightFormat"] == "int16"
+    for space in SPACES:
+        wide = archgym.make_task(ENV, workload=SMALL, least_bits=12, space=space)
+        assert wide.space.decode(wide.default)["WeightFormat"] == "int16"
+    eyeriss = archgym.make_task(ENV, workload=SMALL, baseline="eyeriss")
+    assert eyeriss.space.decode(eyeriss.default)["WeightFormat"] == "int16"
 
 
 def test_context_and_stage_are_for_the_networks_that_have_them() -> None:
@@ -197,7 +326,7 @@ def test_an_onnx_file_is_a_workload(tmp_path) -> None:
         [helper.make_tensor("w", kind, [32, 128], np.zeros(32 * 128, np.float32))],
     )
     onnx.save(helper.make_model(graph), tmp_path / "model.onnx")
-    task = archgym.make_task(ENV, workload=f"file:{tmp_path / 'model.onnx'}")
+    task = archgym.make_task(ENV, workload=f"file:{tmp_path / 'model.onnx'}", space="systolic")
     assert "Batch" not in task.space.names
     capacity = task.reference["latency_ms"] * 1e-3 * 256 * 256 * 0.7e9
     assert task.reference["utilisation_percent"] == pytest.approx(100 * 64 * 32 * 128 / capacity)
@@ -226,8 +355,17 @@ def test_an_onnx_file_is_a_workload(tmp_path) -> None:
         ({"least_bits": 64}, "least_bits: 64 is above 32, the widest format's"),
         ({"most_area_mm2": -1}, "most_area_mm2: -1 is not a positive number"),
         ({"most_power_w": "low"}, "most_power_w: 'low' is not a positive number"),
-        ({"most_area_mm2": 5}, "the default design breaks 'area_mm2 above 5'"),
-        ({"fidelity": "loopnest"}, "fidelity: unknown name 'loopnest'"),
+        ({"most_area_mm2": 1}, "the default design breaks 'area_mm2 above 1'"),
+        ({"fidelity": "loopnext"}, "fidelity: unknown name 'loopnext'; did you mean 'loopnest'?"),
+        ({"space": "systolic", "fidelity": "loopnest"}, "'loopnest' is not for space 'systolic'"),
+        (
+            {"fidelity": "systolic"},
+            "'systolic' is not for space 'spatial', allowed: roofline, loop",
+        ),
+        ({"baseline": "tpu-v1"}, "'tpu-v1' is not for space 'spatial', allowed: nvdla, eyeriss"),
+        ({"space": "small", "batch": 2}, "batch: 2 is not for space 'small', it has 1"),
+        ({"space": "small", "least_bits": 4}, "least_bits: 4 is not for space 'small', it has 8"),
+        ({"mapping": "power"}, "mapping: unknown name 'power'"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(options, message: str) -> None:
