@@ -16,6 +16,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env.wrappers.pettingzoo_env import ParallelPettingZooEnv
 
 from archgym.agents._central import OTHERS, AddOthers, CentralCritic, one_hot_size
+from archgym.agents._learner import WholeBatchLearner
 from archgym.agents._rllib import train
 from archgym.errors import BudgetExhausted
 from archgym.evaluator import Evaluator
@@ -140,7 +141,8 @@ def train_team(
         )
         .training(
             train_batch_size_per_learner=designs_per_update,
-            minibatch_size=designs_per_update,
+            minibatch_size=None,
+            learner_class=WholeBatchLearner,
             num_epochs=epochs,
             lr=learning_rate,
             entropy_coeff=entropy,

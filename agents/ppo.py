@@ -70,6 +70,8 @@ class PpoAgent(LoopAgent):
         from ray.rllib.algorithms.ppo import PPOConfig
         from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
+        from archgym.agents._learner import WholeBatchLearner
+
         n = self._designs_per_update
         config = (
             PPOConfig()
@@ -83,7 +85,8 @@ class PpoAgent(LoopAgent):
             .learners(num_learners=0)
             .training(
                 train_batch_size_per_learner=n,
-                minibatch_size=n,
+                minibatch_size=None,
+                learner_class=WholeBatchLearner,
                 num_epochs=self._epochs,
                 lr=self._learning_rate,
                 entropy_coeff=self._entropy,
