@@ -61,6 +61,8 @@ def to_minari(
             holds several tasks.
     """
     check_id(dataset_id)
+    if episode == "layerwise":
+        raise ValueError("episode: 'layerwise' is not how trials follow each other; take 'refine'")
     import minari
     from minari.data_collector import EpisodeBuffer
 
@@ -124,7 +126,7 @@ def _episodes(dataset: Dataset, face: Face) -> Iterator[dict[str, Any]]:
         for first in range(0, len(run), horizon):
             trials = whole.take(run[first : first + horizon])
             last = np.concatenate([face.default_evaluation.reward, trials.reward[:-1]])
-            ends = [face.episode.done(i + 1) for i in range(len(trials))]
+            ends = [face.done(i + 1) for i in range(len(trials))]
             # A run's last episode is cut off by the end of the run.
             truncations = np.array([truncated for _, truncated in ends])
             truncations[-1] |= not ends[-1][0]

@@ -17,11 +17,12 @@ from gymnasium.vector.utils import batch_space
 from archgym.errors import unknown
 from archgym.evaluator import Evaluator
 from archgym.space import IntArray
+from archgym.stages import StagesView
 from archgym.task import Evaluation, Task, make_task
 from archgym.views import make_view
 
 Observation = npt.NDArray[np.float32]
-EPISODES = ("single", "refine")
+EPISODES = ("single", "refine", "layerwise")
 _TINY = 1e-9  # keeps the logarithm of a count of zero finite
 
 
@@ -39,39 +40,59 @@ class EpisodeRules:
             raise unknown("episode", kind, EPISODES)
         if kind == "single" and horizon not in (None, 1):
             raise ValueError(f"horizon: {horizon} with episode='single', which has one step")
+        if kind == "layerwise" and horizon is not None:
+            raise ValueError(f"horizon: {horizon} with episode='layerwise', which has a step each")
         if horizon is not None and horizon < 1:
             raise ValueError(f"horizon: {horizon} is not at least 1")
         default = 1 if kind == "single" else 32
         return cls(kind, default if horizon is None else horizon)
 
-    def done(self, steps: int) -> tuple[bool, bool]:
-        """Returns (terminated, truncated) after so many steps."""
-        return (True, False) if self.kind == "single" else (False, steps >= self.horizon)
-
 
 class Face:
     """What both environments do with a task: decode actions, evaluate, observe."""
 
-    def __init__(self, task: Task, evaluator: Evaluator | None, episode: EpisodeRules, action: str):
+    def __init__(
+        self, task: Task, evaluator: Evaluator | None, episode: EpisodeRules, action: str | None
+    ):
         self.task = task
         self.evaluator = Evaluator(task) if evaluator is None else evaluator
         self.episode = episode
-        self.view = make_view(action, task.space)
+        self.stages = StagesView(task.space, action) if episode.kind == "layerwise" else None
+        usual = "one-knob" if episode.kind == "refine" else "multi-discrete"
+        self.view = make_view(usual if self.stages or action is None else action, task.space)
+        self.action_space = self.stages.action_space if self.stages else self.view.action_space
+        self._described = getattr(task.model, "stage_features", {})
         size = 1 + len(task.metrics) + len(task.space) + len(task.model.features)
+        size += len(self._stage(0))
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (size,), np.float32)
         self._spans = np.maximum(task.space.cardinalities - 1, 1)
         self.default_evaluation = task.evaluate(task.default[None])
 
-    def step(self, actions: npt.NDArray[Any], current: IntArray) -> Evaluation:
-        """Evaluates one action per row of `current`."""
+    def _stage(self, steps: int) -> Observation:
+        """What is observed of the stage that is next; nothing where there are none."""
+        if self.stages is None:
+            return np.zeros(0, np.float32)
+        return self.stages.features(steps, self._described)
+
+    def step(self, actions: npt.NDArray[Any], current: IntArray, steps: int) -> Evaluation:
+        """Evaluates one action per row of `current`, after `steps` steps of the episode."""
+        if self.stages is not None:
+            return self.evaluator.evaluate(self.stages.to_rows(actions, current, steps))
         return self.evaluator.evaluate(self.view.to_rows(actions, current))
 
-    def observe(self, evaluation: Evaluation) -> Observation:
+    def done(self, steps: int) -> tuple[bool, bool]:
+        """Returns (terminated, truncated) after so many steps."""
+        if self.stages is not None:
+            return steps >= len(self.stages), False
+        single = self.episode.kind == "single"
+        return (True, False) if single else (False, steps >= self.episode.horizon)
+
+    def observe(self, evaluation: Evaluation, steps: int = 0) -> Observation:
         """Returns `(n, k)` in [-1, 1].
 
         Columns: feasibility (1 or -1); per metric, the log ratio to the default design squashed by
         x / (1 + |x|), 0 where it was not simulated; the design's indices scaled to [-1, 1]; the
-        workload's features.
+        workload's features; layerwise, what `StagesView.features` says after `steps` steps.
         """
         count = len(evaluation)
         columns = [np.where(evaluation.feasible, 1.0, -1.0)]
@@ -81,12 +102,13 @@ class Face:
             ratio = np.log((np.abs(values) + _TINY) / (abs(against) + _TINY))
             columns.append(np.nan_to_num(ratio / (1.0 + np.abs(ratio)), nan=0.0))
         design = evaluation.designs / self._spans * 2.0 - 1.0
-        features = np.broadcast_to(self.task.model.features, (count, len(self.task.model.features)))
+        told = np.concatenate([self.task.model.features, self._stage(steps)])
+        features = np.broadcast_to(told, (count, len(told)))
         observation = np.concatenate([np.stack(columns, axis=1), design, features], axis=1)
         return observation.astype(np.float32)
 
     def rewards(self, evaluation: Evaluation, before: npt.NDArray[np.float64]) -> Any:
-        """Returns `(n,)`: the reward of the design, or in refinement its gain over the last one."""
+        """Returns `(n,)`: the reward of the design, or but for `single` its gain over the last."""
         now = evaluation.reward
         return now if self.episode.kind == "single" else now - before
 
@@ -102,11 +124,6 @@ class Face:
         }
 
 
-def default_action(episode: str) -> str:
-    """Returns the usual action encoding of a kind of episode."""
-    return "one-knob" if episode == "refine" else "multi-discrete"
-
-
 class DesignEnv(gymnasium.Env[Observation, Any]):
     """One design per step.
 
@@ -114,15 +131,17 @@ class DesignEnv(gymnasium.Env[Observation, Any]):
     the design's score (0 is the default design; `INFEASIBLE_REWARD` if infeasible).
     `episode="refine"`: the episode starts at the default design, an action changes the current
     design, the reward is the gain in score, and the episode is truncated after `horizon` steps.
+    `episode="layerwise"`: a step chooses the parameters of one subsystem, such as a layer, see
+    `archgym.stages`; the reward is the gain in score, the episode ends with the last subsystem.
 
     Args:
         env: environment id; ignored if a task is given.
         task: a task, instead of an id and options.
         evaluator: the door to count and log through; its own unlimited one by default.
-        episode: `single` or `refine`.
+        episode: `single`, `refine` or `layerwise`.
         horizon: steps per episode of `refine`, 32 by default.
         action: action encoding, `multi-discrete`, `box` or `one-knob`; by default whole designs for
-            `single` and one knob for `refine`.
+            `single` and one knob for `refine`; for `layerwise` see `StagesView`.
         objective: see `make_task`.
         **options: of the environment, such as `workload=`.
     """
@@ -144,11 +163,11 @@ class DesignEnv(gymnasium.Env[Observation, Any]):
     ) -> None:
         task = make_task(env, objective=objective, **options) if task is None else task
         rules = EpisodeRules.make(episode, horizon)
-        self._face = Face(task, evaluator, rules, action or default_action(episode))
+        self._face = Face(task, evaluator, rules, action)
         self.task = task
         self.evaluator = self._face.evaluator
         self.render_mode = render_mode
-        self.action_space = self._face.view.action_space
+        self.action_space = self._face.action_space
         self.observation_space = self._face.observation_space
         self._steps = 0
         self._last = self._face.default_evaluation
@@ -165,12 +184,12 @@ class DesignEnv(gymnasium.Env[Observation, Any]):
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Evaluates the design that the action stands for."""
         before = self._last.reward
-        evaluation = self._face.step(np.asarray(action)[None], self._last.designs)
+        evaluation = self._face.step(np.asarray(action)[None], self._last.designs, self._steps)
         self._steps += 1
         self._last = evaluation
         gained = float(self._face.rewards(evaluation, before)[0])
-        terminated, truncated = self._face.episode.done(self._steps)
-        observation = self._face.observe(evaluation)[0]
+        terminated, truncated = self._face.done(self._steps)
+        observation = self._face.observe(evaluation, self._steps)[0]
         return observation, gained, terminated, truncated, self._face.info(evaluation, 0)
 
     def render(self) -> str | None:  # type: ignore[override]
@@ -196,7 +215,7 @@ class DesignVectorEnv(VectorEnv[Observation, Any, Any]):
         env: environment id; ignored if a task is given.
         task: a task, instead of an id and options.
         evaluator: the door to count and log through; its own unlimited one by default.
-        episode: `single` or `refine`.
+        episode: `single`, `refine` or `layerwise`.
         horizon: steps per episode of `refine`, 32 by default.
         action: action encoding, see `DesignEnv`.
         objective: see `make_task`.
@@ -222,11 +241,11 @@ class DesignVectorEnv(VectorEnv[Observation, Any, Any]):
             raise ValueError(f"num_envs: {num_envs} is not at least 1")
         task = make_task(env, objective=objective, **options) if task is None else task
         rules = EpisodeRules.make(episode, horizon)
-        self._face = Face(task, evaluator, rules, action or default_action(episode))
+        self._face = Face(task, evaluator, rules, action)
         self.task = task
         self.evaluator = self._face.evaluator
         self.num_envs = num_envs
-        self.single_action_space = self._face.view.action_space
+        self.single_action_space = self._face.action_space
         self.single_observation_space = self._face.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -254,13 +273,13 @@ class DesignVectorEnv(VectorEnv[Observation, Any, Any]):
     ]:
         """Evaluates one design per environment."""
         before = self._last.reward
-        evaluation = self._face.step(np.asarray(actions), self._last.designs)
+        evaluation = self._face.step(np.asarray(actions), self._last.designs, self._steps)
         self._steps += 1
         self._last = evaluation
         gained = self._face.rewards(evaluation, before)
-        terminated, truncated = self._face.episode.done(self._steps)
+        terminated, truncated = self._face.done(self._steps)
         info = _vector_info(evaluation)
-        observation = self._face.observe(evaluation)
+        observation = self._face.observe(evaluation, self._steps)
         if terminated or truncated:
             # All episodes have the same length, so they end together.
             everywhere = np.ones(self.num_envs, np.bool_)

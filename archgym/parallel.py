@@ -24,6 +24,7 @@ from archgym.errors import unknown
 from archgym.evaluator import Evaluator
 from archgym.gym import EpisodeRules, Face, Observation
 from archgym.space import DesignSpace
+from archgym.stages import subsystems
 from archgym.task import Task
 
 SPLITS = ("per-parameter", "per-subsystem")
@@ -52,10 +53,7 @@ def share_out(space: DesignSpace, agents: Grouping) -> dict[str, list[int]]:
             raise unknown("agents", agents, SPLITS)
         if agents == "per-parameter":
             return {name: [j] for j, name in enumerate(names)}
-        groups: dict[str, list[int]] = {}
-        for j, parameter in enumerate(space.parameters):
-            groups.setdefault(parameter.subsystem or parameter.name, []).append(j)
-        return groups
+        return subsystems(space)
     seen: set[str] = set()
     for group in agents:
         if not group:
@@ -100,6 +98,8 @@ class ParallelDesignEnv(ParallelEnv[str, Observation, Any]):  # type: ignore[mis
         episode: str = "single",
         horizon: int | None = None,
     ) -> None:
+        if episode == "layerwise":
+            raise ValueError("episode: 'layerwise' has one agent; take 'single' or 'refine'")
         rules = EpisodeRules.make(episode, horizon)
         self._face = Face(task, evaluator, rules, "multi-discrete")
         self.task = task
@@ -144,11 +144,11 @@ class ParallelDesignEnv(ParallelEnv[str, Observation, Any]):  # type: ignore[mis
     ]:
         """Evaluates the design that the agents have chosen together."""
         before = self._last.reward
-        evaluation = self._face.step(self.row(actions)[None], self._last.designs)
+        evaluation = self._face.step(self.row(actions)[None], self._last.designs, self._steps)
         self._steps += 1
         self._last = evaluation
         reward = float(self._face.rewards(evaluation, before)[0])
-        terminated, truncated = self._face.episode.done(self._steps)
+        terminated, truncated = self._face.done(self._steps)
         answer = (
             self._seen(self._face.observe(evaluation)[0]),
             self._everyone(reward),

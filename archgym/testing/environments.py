@@ -166,20 +166,20 @@ def check_gymnasium(task: Task) -> None:
                 info[name] = {key: value for key, value in info[name].items() if value == value}
             return (*answer, info)
 
-    for episode in ("single", "refine"):
-        for action in ("multi-discrete", "box", "one-knob"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                warnings.filterwarnings("ignore", message=".*not able to test alternative render.*")
-                env = Compared(task=task, episode=episode, action=action, render_mode="ansi")
-                check_env(env, skip_render_check=True)
+    encodings = itertools.product(("single", "refine"), ("multi-discrete", "box", "one-knob"))
+    for episode, action in [*encodings, ("layerwise", None), ("layerwise", "box")]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message=".*not able to test alternative render.*")
+            env = Compared(task=task, episode=episode, action=action, render_mode="ansi")
+            check_env(env, skip_render_check=True)
 
 
 def check_vector_equals_single(task: Task, n: int = 8) -> None:
     """A vector step answers as `n` single steps do."""
     from archgym.gym import DesignEnv, DesignVectorEnv
 
-    for episode in ("single", "refine"):
+    for episode in ("single", "refine", "layerwise"):
         vector = DesignVectorEnv(n, task=task, episode=episode, horizon=None)
         vector.action_space.seed(0)
         actions = vector.action_space.sample()
