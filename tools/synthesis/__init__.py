@@ -1,0 +1,1 @@
+"""Synthesis of arithmetic units: own Verilog, gates from yosys, areas, depths and checks."""
