@@ -34,8 +34,9 @@ def _formats() -> dict[str, Decoded]:
     for bits in range(8, 1, -1):
         found[f"int{bits}"] = Decoded((f"int{bits}",), bits, ternary=bits == 2)
     for bits in range(8, 1, -1):
-        # The zero point is subtracted first, which takes a bit more.
-        found[f"int{bits}-asym"] = Decoded((f"int{bits + 1}",), bits)
+        # The zero point is subtracted first, which takes a bit more. Codes above a minimum have no
+        # sign; the minimum times the sum of the other operand is added once per group.
+        found[f"int{bits}-asym"] = found[f"int{bits}-min"] = Decoded((f"int{bits + 1}",), bits)
     for bits in range(8, 1, -1):
         # Odd integers up to 2^bits - 1.
         found[f"bint{bits}"] = Decoded((f"int{bits + 1}",), bits)

@@ -47,10 +47,7 @@ class LutTernary(Family):
             raise ValueError(f"fetchers: {fetchers!r} is below 1")
         self.inputs, self.outputs = group_size, fetchers
         self._design = TernaryDesigns(
-            *(
-                np.array([value])
-                for value in (STYLES.index("lut"), group_size, 1, fetchers, 1, False)
-            )
+            *(np.array([value]) for value in (STYLES.index("lut"), group_size, 1, fetchers, 1, 0))
         )
 
     def _costs(self, activation: str) -> TernaryCosts:

@@ -24,6 +24,7 @@ from archgym.cost_models.processing_elements.synthesis import (
 )
 
 STYLES = ("lut", "adders", "multipliers")
+PIPELINES = ("none", "parts", "adders")
 GROUP_SIZES = (3, 4, 5, 6, 7)
 """For which the selection of an entry was synthesised."""
 
@@ -35,6 +36,9 @@ REGISTER_LEVELS = 4.0
 """Set-up and output delay of a flip-flop, in such delays; an assumption."""
 
 _AND_NAND2, _XOR_NAND2 = 4 / 3, 2.0
+_CARRY_NAND2 = 14 / 3
+"""A full instead of a half adder, for the carry of a changed sign: XOR, two AND or OR more."""
+
 FloatArray = NDArray[np.float64]
 
 
@@ -59,7 +63,8 @@ class TernaryDesigns:
             inputs.
         fetchers: Outputs of a tile, each of which reads every table.
         reuse: Tiles of outputs for which the same activations stay.
-        pipelined: Whether tables and sums are registered between build, read-out and accumulation.
+        pipeline: Index into `PIPELINES`: no registers inside, after tables and the sums of a tile,
+            or after every adder.
     """
 
     style: NDArray[np.int64]
@@ -67,7 +72,7 @@ class TernaryDesigns:
     lanes: NDArray[np.int64]
     fetchers: NDArray[np.int64]
     reuse: NDArray[np.int64]
-    pipelined: NDArray[np.bool_]
+    pipeline: NDArray[np.int64]
 
     @property
     def inputs(self) -> NDArray[np.int64]:
@@ -117,15 +122,13 @@ class _Arithmetic:
         return depth_levels("add", np.maximum(bits, 4))
 
     def sign(self, bits: FloatArray) -> FloatArray:
-        """Changing the sign: a bit of a float, else exclusive ors and a carry."""
+        """Area of changing the sign: a bit of a float, else all bits and a carry of the sum."""
         if self.is_float:
             return np.full(len(bits), _XOR_NAND2)
-        return area_nand2("negate", np.maximum(bits, 4))
+        return np.asarray(_XOR_NAND2 * bits + _CARRY_NAND2)
 
-    def sign_levels(self, bits: FloatArray) -> FloatArray:
-        if self.is_float:
-            return np.full(len(bits), 2.0)
-        return depth_levels("negate", np.maximum(bits, 4))
+
+_SIGN_LEVELS = 2.0
 
 
 def _arithmetic(designs: TernaryDesigns, activation: str, depth: int) -> tuple[_Arithmetic, int]:
@@ -178,25 +181,36 @@ def ternary_costs(designs: TernaryDesigns, activation: str, depth: int) -> Terna
     )
     accumulate = designs.fetchers * (kind.adder(kind.sum) + kind.sum * held)
     weight_bits = np.where(lut, np.ceil(group * np.log2(3)), 2.0)
-    stage = np.where(lut, lanes * entries * kind.entry, 0.0) + designs.fetchers * kind.total
+    held_entries = np.where(lut, lanes * entries * kind.entry, 0.0) * _entry_stages(designs)
+    held_sums = designs.fetchers * kind.total * _sum_registers(designs)
     outside = designs.inputs * bits + reads * weight_bits
     sums = designs.fetchers * designs.reuse * kind.sum
-    registers = FLIP_FLOP_NAND2 * (outside + sums + designs.pipelined * stage)
+    registers = FLIP_FLOP_NAND2 * (outside + sums + held_entries + held_sums)
     parts = {"build": build, "read": read, "reduce": reduce, "accumulate": accumulate,
              "registers": registers}  # fmt: skip
     # Registers of activations and entries change with the activations, the others every cycle;
     # of the sums that are held, one per fetcher.
-    slow = FLIP_FLOP_NAND2 * (
-        designs.inputs * bits + designs.pipelined * np.where(lut, lanes * entries * kind.entry, 0.0)
-    )
+    slow = FLIP_FLOP_NAND2 * (designs.inputs * bits + held_entries)
     idle = FLIP_FLOP_NAND2 * designs.fetchers * (designs.reuse - 1) * kind.sum
     fast = read + reduce + accumulate + registers - slow - idle
     return TernaryCosts(
         {name: np.asarray(value * um2_per_nand2(), np.float64) for name, value in parts.items()},
         np.asarray(fast * pj_per_nand2()),
         np.asarray((build + slow) * pj_per_nand2()),
-        _period_ps(designs, kind, entries, activation, bits),
+        _period_ps(designs, kind, entries, activation),
     )
+
+
+def _entry_stages(designs: TernaryDesigns) -> FloatArray:
+    """How often an entry of a table is registered on its way."""
+    levels = np.ceil(np.log2(designs.group_size))
+    return np.choose(designs.pipeline, [0.0 * levels, np.ones_like(levels), levels])
+
+
+def _sum_registers(designs: TernaryDesigns) -> FloatArray:
+    """Registers in the adder tree of an output."""
+    one = np.ones(len(designs.lanes))
+    return np.choose(designs.pipeline, [0.0 * one, one, np.maximum(designs.lanes - 1.0, 1.0)])
 
 
 def _lookup(kind: _Arithmetic, entries: NDArray[np.int64]) -> FloatArray:
@@ -219,27 +233,31 @@ def _period_ps(
     kind: _Arithmetic,
     entries: NDArray[np.int64],
     activation: str,
-    bits: int,
 ) -> FloatArray:
-    """Clock period: one stage from activations to sums, or the longest of three."""
+    """Clock period: all of a tile, the longest of its three parts, or of its units."""
     lut = designs.style == STYLES.index("lut")
     grown = np.ceil(np.log2(designs.group_size))
-    build = np.where(lut, grown * kind.adder_levels(kind.entry), 0.0)
-    width = np.full(len(lut), float(bits))
+    add_entry, add_total = kind.adder_levels(kind.entry), kind.adder_levels(kind.total)
+    build = np.where(lut, grown * add_entry, 0.0)
     product = np.where(
         designs.style == STYLES.index("multipliers"),
         multiplier("int2", activation).levels,
-        1 + kind.sign_levels(width),
+        1 + _SIGN_LEVELS,
     )
-    looked_up = depth_levels("select", entries) + 1 + kind.sign_levels(kind.entry)
+    looked_up = depth_levels("select", entries) + 1 + _SIGN_LEVELS
     read = np.where(lut, looked_up, product)
-    tree = np.ceil(np.log2(designs.lanes)) * kind.adder_levels(kind.total)
+    tree = np.ceil(np.log2(designs.lanes)) * add_total
     held = np.where(
         designs.reuse > 1, depth_levels("select", np.maximum(designs.reuse, 2)) + 2, 0.0
     )
     last = kind.adder_levels(kind.sum) + held
-    stages = np.stack([build, read + tree, last])
-    levels = np.where(designs.pipelined, stages.max(axis=0), stages.sum(axis=0)) + REGISTER_LEVELS
+    each = np.stack([np.where(lut, add_entry, 0.0), read, np.where(tree > 0, add_total, 0), last])
+    periods = [
+        build + read + tree + last,
+        np.stack([build, read + tree, last]).max(axis=0),
+        each.max(axis=0),
+    ]
+    levels = np.choose(designs.pipeline, periods) + REGISTER_LEVELS
     return np.asarray(levels * LEVEL_PS)
 
 

@@ -151,7 +151,7 @@ def lut_density(activation: str, style: str, fetchers: int, group_size: int = 3)
         group_size: Of a table.
     """
     group = group_size if style == "lut" else 1
-    columns = (STYLES.index(style), group, 24 // group, fetchers, 1, False)
+    columns = (STYLES.index(style), group, 24 // group, fetchers, 1, 0)
     designs = TernaryDesigns(*(np.array([each]) for each in columns))
     area = ternary_costs(designs, activation, 2048).total_um2
     return float(designs.inputs[0] * fetchers / area[0])

@@ -1,11 +1,11 @@
 """Families of processing elements."""
 
-import importlib.util
 import itertools
 
 import numpy as np
 import pytest
 
+from archgym.cost_models import numerics
 from archgym.cost_models import processing_elements as pe
 from archgym.cost_models.processing_elements.formats import decoded
 from archgym.cost_models.processing_elements.operands import OPERANDS
@@ -17,11 +17,7 @@ SOME = ("fp16", "int8", "int4-asym", "mxfp4", "mxfp8-e4m3", "nf4", "bitmod3", "t
 
 
 def test_every_number_format_is_known():
-    if importlib.util.find_spec("archgym.cost_models.numerics") is None:
-        pytest.skip("no number formats")
-    from archgym.cost_models import numerics
-
-    assert set(numerics.names()) == set(pe.format_names())
+    assert set(numerics.names()) <= set(pe.format_names())
 
 
 @pytest.mark.parametrize("name", FAMILIES)
