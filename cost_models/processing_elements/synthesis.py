@@ -85,9 +85,7 @@ def _multipliers() -> dict[tuple[str, str], Unit]:
 
 @functools.cache
 def multiplier(weight: str, activation: str) -> Unit:
-    """The smallest synthesised multiplier of two operands.
-
-    One for operands that cover them, with sides exchanged where that helps.
+    """The synthesised multiplier of two operands.
 
     Args:
         weight: Name of an operand.
@@ -96,12 +94,25 @@ def multiplier(weight: str, activation: str) -> Unit:
     Raises:
         ValueError: If there is none.
     """
-    known = _multipliers()
-    if (weight, activation) in known:
-        return known[weight, activation]
+    if (weight, activation) not in _multipliers():
+        raise ValueError(f"there is no multiplier for {weight} and {activation}")
+    return _multipliers()[weight, activation]
+
+
+@functools.cache
+def smallest_multiplier(weight: str, activation: str) -> Unit:
+    """The smallest synthesised multiplier that covers two operands, sides exchanged if need be.
+
+    Args:
+        weight: Name of an operand.
+        activation: Name of an operand.
+
+    Raises:
+        ValueError: If there is none.
+    """
     fitting = [
         unit
-        for unit in known.values()
+        for unit in _multipliers().values()
         for first, second in ((weight, activation), (activation, weight))
         if covers(unit.first, first) and covers(unit.second, second)
     ]

@@ -24,6 +24,7 @@ from archgym.cost_models.processing_elements.synthesis import (
     area_nand2,
     float_adder,
     multiplier,
+    smallest_multiplier,
 )
 
 _TERM = "term"
@@ -33,7 +34,7 @@ class _Synthesised(Family):
     """One multiplier per kind of operands that a design uses, one accumulator for all."""
 
     def _multiplier(self, weight: str, activation: str) -> Unit:
-        return multiplier(weight, activation)
+        return smallest_multiplier(weight, activation)
 
     def _steps(self, name: str, weight: str) -> float:
         """Cycles of a product with an operand, the weight of a format."""
@@ -100,14 +101,17 @@ class _Synthesised(Family):
 class _Union:
     """Area of an element with several multipliers.
 
-    A multiplier that another one covers is left out. Sums share one integer adder, the widest, one
-    of binary32 where there are floats, and one register; products are selected before the adder.
+    A multiplier that another one covers is left out, and one that nobody asked for is put in where
+    it covers so many that the element shrinks. Sums share one integer adder, the widest, one of
+    binary32 where there are floats, and one register; products are selected before the adder.
 
     Args:
-        units: Multipliers `(k,)`.
+        units: Multipliers that are asked for.
     """
 
     def __init__(self, units: tuple[Unit, ...]) -> None:
+        general = multiplier("fp16", "fp16")
+        units = units if general in units else (*units, general)
         self._area = np.array([unit.nand2 for unit in units])
         self._float = np.array([is_float(unit) for unit in units])
         bits = np.array([accumulator_bits(unit) for unit in units])
@@ -118,23 +122,37 @@ class _Union:
             for j in range(k):
                 mutual = i > j and _covers(units[j], units[i])
                 self._covered[i, j] = i != j and _covers(units[i], units[j]) and not mutual
+        self._general = np.flatnonzero(self._covered.sum(axis=1) >= 2)
 
     def nand2(self, asked: BoolArray, stored_bits: FloatArray) -> FloatArray:
         """Areas in gate equivalents.
 
         Args:
-            asked: Which multipliers each element needs `(n, k)`.
+            asked: Which multipliers each element needs `(n, k)`, in the order given.
             stored_bits: Of the widest operands `(n,)`.
         """
-        kept = asked & ~((asked.astype(np.float32) @ self._covered) > 0)
+        wanted = np.zeros((len(asked), len(self._area)), np.bool_)
+        wanted[:, : asked.shape[1]] = asked
+        areas = self._with(wanted)
+        # What one more multiplier would replace at least two of; each is tried where it may help.
+        replaced = wanted.astype(np.float32) @ self._covered[self._general].T
+        for c, unit in enumerate(self._general):
+            rows = np.flatnonzero((replaced[:, c] >= 2) & ~wanted[:, unit])
+            more = wanted[rows]
+            more[:, unit] = True
+            areas[rows] = np.minimum(areas[rows], self._with(more))
+        return np.asarray(areas + FLIP_FLOP_NAND2 * stored_bits)
+
+    def _with(self, multipliers: BoolArray) -> FloatArray:
+        """Areas without operand registers, for multipliers `(n, k)` less those covered."""
+        kept = multipliers & ~((multipliers.astype(np.float32) @ self._covered) > 0)
         integer = np.max(kept * self._integer_bits, axis=1, initial=0)
         floats = (kept & self._float).any(axis=1)
         adders = np.where(integer > 0, area_nand2("add", np.maximum(integer, 4)), 0.0)
         adders += floats * float_adder("fp32").nand2
         width = np.maximum(integer, 32 * floats)
         selection = np.maximum(kept.sum(axis=1) - 1, 0) * width * MUX2_NAND2
-        registers = FLIP_FLOP_NAND2 * (width + stored_bits)
-        return np.asarray(kept @ self._area + adders + selection + registers)
+        return np.asarray(kept @ self._area + adders + selection + FLIP_FLOP_NAND2 * width)
 
 
 @functools.cache
@@ -180,7 +198,7 @@ class BitSerial(_Synthesised):
         highest += operand.top - 1 if operand.is_float else 0
         if highest >= digit.top:
             raise ValueError(f"digits of {weight} reach 2^{highest}, the shifter 2^{digit.top - 1}")
-        return multiplier(_TERM, activation)
+        return smallest_multiplier(_TERM, activation)
 
     def _steps(self, name: str, weight: str) -> float:
         return self._terms.get(full_name(name), float(OPERANDS[weight].terms))

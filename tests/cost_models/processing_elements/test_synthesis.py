@@ -13,6 +13,7 @@ from archgym.cost_models.processing_elements.synthesis import (
     area_nand2,
     multiplier,
     provenance,
+    smallest_multiplier,
     units,
 )
 
@@ -85,10 +86,15 @@ def test_operands_cover_what_they_can_represent():
 
 
 def test_other_operands_take_the_smallest_multiplier_that_fits():
-    assert multiplier("fp16", "int8") == multiplier("int8", "fp16")
-    assert multiplier("int3", "int2").nand2 <= multiplier("int3", "int3").nand2
+    smallest = smallest_multiplier
+    assert smallest("fp16", "int8") == smallest("int8", "fp16") == multiplier("int8", "fp16")
+    assert smallest("int16", "int4") == multiplier("int16", "int16")
+    for weight, activation in (("int2", "int3"), ("int4", "fp16"), ("e2m1", "int8")):
+        assert smallest(weight, activation).nand2 <= multiplier(weight, activation).nand2
     with pytest.raises(ValueError, match="no multiplier for fp16 and bf16"):
-        multiplier("fp16", "bf16")
+        smallest("fp16", "bf16")
+    with pytest.raises(ValueError, match="no multiplier for fp16 and int8"):
+        multiplier("fp16", "int8")
 
 
 def test_widths_between_are_interpolated_and_none_beyond():
