@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,12 @@ from archgym.cost_models.processing_elements.layers import (
     layers,
 )
 from archgym.cost_models.processing_elements.partial_products import mean_terms, plane_products
-from archgym.cost_models.processing_elements.published import ACCELERATORS, cycles, task_cycles
+from archgym.cost_models.processing_elements.published import (
+    ACCELERATORS,
+    MODELS,
+    cycles,
+    task_cycles,
+)
 from archgym.cost_models.processing_elements.synthesis import (
     area_nand2,
     float_adder,
@@ -39,6 +45,8 @@ from archgym.cost_models.validation import Check, Target, compare, read_rows
 # Mean speed-ups that BitMoD's plots show over its six models, recomputed from its recorded cycles
 # (sim/plot/speedup_plot.ipynb): reading, whole task, and the mean of both for quantized baselines.
 _SPEEDUPS = {"FP16": (2.823, 4.176), "ANT": (1.723, 1.660), "OliVe": (1.560, 1.388)}
+# Cycles of a token of Llama-2-7B by bits of the weights (hardware/PE_Area_Power.xlsx).
+_TOKEN_CYCLES = {3: 79.5e6, 4: 105e6, 5: 131e6, 6: 157e6, 8: 207e6}
 _HEADLINES = {"ANT": 1.691, "OliVe": 1.474}
 # Synthesised elements of hardware/PE_Area_Power.xlsx, pJ per cycle.
 _ELEMENTS = {("fp16", "fp16"): (1968.7, 0.77), ("int8", "fp16"): (1318.6, 0.613)}
@@ -71,6 +79,19 @@ def bitmod_ratios() -> Iterator[Check]:
         if name in _HEADLINES:
             both = [sum(means) / 2]
             yield compare("BitMoD", subject, "headline speedup", both, [_HEADLINES[name]], target)
+
+
+def bitmod_tokens() -> Iterator[Check]:
+    """Cycles of a generated token with weights of 3 to 8 bits and 8 of 128 for the scale."""
+    (bitmod,) = (each for each in ACCELERATORS if each.name == "BitMoD")
+    model = [each.name for each in MODELS].index("Llama-2-7B")
+    ours = [
+        float(cycles(replace(bitmod, weight_bits=(bits + 8 / 128,) * 6), "generate")[model])
+        for bits in _TOKEN_CYCLES
+    ]
+    published = list(_TOKEN_CYCLES.values())
+    yield compare("BitMoD", "Llama-2-7B, 3 to 8 bits", "cycles per token", ours, published,
+                  Target(max_error=0.05))  # fmt: skip
 
 
 def marlin_knee() -> Iterator[Check]:
@@ -193,8 +214,16 @@ def second_synthesis(path: Path) -> Iterator[Check]:
 
 def hardware_checks() -> list[Check]:
     """Everything that is compared with published figures, which are written here."""
-    steps = (bitmod_ratios, elements, marlin_knee, flexq_planes, partial_products, integer_areas,
-             ternary_tables)  # fmt: skip
+    steps = (
+        bitmod_ratios,
+        bitmod_tokens,
+        elements,
+        marlin_knee,
+        flexq_planes,
+        partial_products,
+        integer_areas,
+        ternary_tables,
+    )
     return [check for step in steps for check in step()]
 
 
