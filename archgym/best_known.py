@@ -1,8 +1,9 @@
-"""Best-known designs: what long searches found where no table holds the optimum.
+"""Best-known designs: what solvers proved or long searches found where there is no table.
 
 One YAML file per workload, `{env, options, tasks: {objective name: entry}}`. An entry holds what
 `Optimum` needs, and the metrics of the default design: where those of a task are others, the model
-has changed since and the entry says nothing. `tools/best_known.py` writes such files.
+has changed since and the entry says nothing. An entry of kind `solver` is a proven optimum, others
+are the best that is known. `tools/best_known.py` and `tools/mapping_optima.py` write such files.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from archgym import yamlfile
 from archgym.environment import Environment
+from archgym.errors import unknown
 from archgym.metric import Objective
 from archgym.optimum import Optimum
+
+KNOWN_KINDS: tuple[Literal["solver", "best-known"], ...] = ("solver", "best-known")
 
 
 def counted(objective: Objective) -> list[str]:
@@ -56,6 +60,9 @@ def best_known_optimum(
 
     Returns:
         The design; None where the environment knows none for this very task and version.
+
+    Raises:
+        ValueError: for an entry of another kind.
     """
     path = environment.best_known(**options) if environment.best_known else None
     if path is None or not path.is_file():
@@ -68,12 +75,15 @@ def best_known_optimum(
             continue
         if any(entry["reference"][name] != reference[name] for name in counted(objective)):
             return None
+        kind = entry.get("kind", "best-known")
+        if kind not in KNOWN_KINDS:
+            raise unknown(f"{path}: kind", kind, KNOWN_KINDS)
         return Optimum(
             score=entry["score"],
             design=entry["design"],
             metrics=entry["metrics"],
             count=1,
-            kind="best-known",
+            kind=kind,
             source=entry["found_by"],
             median_random_score=entry["median_random_score"],
             bound=entry["bound"],

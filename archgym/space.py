@@ -7,6 +7,7 @@ is a view of such rows.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hashlib
 import json
@@ -24,6 +25,8 @@ Value = str | int | float | bool
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Columns = Mapping[str, npt.NDArray[Any]]
+# Values of a parameter that a message lists.
+_MOST_LISTED = 40
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,15 @@ class Parameter:
         for position, candidate in enumerate(self.values):
             if candidate == value and isinstance(candidate, bool) == isinstance(value, bool):
                 return position
-        allowed = ", ".join(str(candidate) for candidate in self.values)
-        raise ValueError(f"parameter {self.name!r}: value {value!r} is not one of {allowed}")
+        texts = [str(candidate) for candidate in self.values]
+        if len(texts) <= _MOST_LISTED:
+            allowed = ", ".join(texts)
+            raise ValueError(f"parameter {self.name!r}: value {value!r} is not one of {allowed}")
+        near = difflib.get_close_matches(str(value), texts, n=3, cutoff=0.0)
+        raise ValueError(
+            f"parameter {self.name!r}: value {value!r} is none of its {len(texts)} values, the "
+            f"closest are {', '.join(near)}"
+        )
 
     def describe(self) -> dict[str, Any]:
         """Returns the parameter as plain data."""

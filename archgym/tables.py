@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from archgym.tuning import TuningOutcome
 
 KINDS = ("envs", "agents", "workloads", "experiments")
+# Values of a parameter that are all listed, and those shown where there are more.
+_MOST_LISTED, _SHOWN = 64, 4
 
 
 def _first_line(text: str | None) -> str:
@@ -138,6 +140,13 @@ def _with_optimum(task: Task, objective: Objective) -> dict[str, Any]:
     return {**objective.describe(), "optimum": None if found is None else found.describe()}
 
 
+def _values(values: Sequence[object]) -> str:
+    """All values, or of very many the first ones and how many there are."""
+    if len(values) <= _MOST_LISTED:
+        return " ".join(map(str, values))
+    return f"{' '.join(map(str, values[:_SHOWN]))} ... ({len(values):,} values)"
+
+
 def _condition(when: Mapping[str, Sequence[object]]) -> str:
     return " and ".join(f"{key} = {'|'.join(map(str, values))}" for key, values in when.items())
 
@@ -163,7 +172,7 @@ def print_description(told: Mapping[str, Any]) -> None:
         [
             [
                 each["name"],
-                " ".join(map(str, each["values"])),
+                _values(each["values"]),
                 each["unit"],
                 "no effect" if default[each["name"]] is None else default[each["name"]],
                 each["subsystem"],

@@ -56,6 +56,14 @@ def test_regret_is_to_the_best_design_known(task, tmp_path):
     assert task.optimum is None
 
 
+def test_an_entry_of_a_solver_is_a_proven_optimum(task, tmp_path):
+    optimum = known(task, tmp_path / "known.yaml", kind="solver").optimum
+    assert optimum.kind == "solver"
+    assert optimum.regret(optimum.score + 1e-12) == 0.0
+    with pytest.raises(ValueError, match="kind: unknown name 'solved'; did you mean 'solver'"):
+        _ = known(task, tmp_path / "other.yaml", kind="solved").optimum
+
+
 def test_the_line_names_kind_and_bound(task, tmp_path):
     class Results:
         optimum = known(task, tmp_path / "known.yaml").optimum

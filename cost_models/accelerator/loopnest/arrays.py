@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from archgym.cost_models.accelerator.loopnest.hierarchy import Hierarchy
-from archgym.cost_models.accelerator.loopnest.mapping import Mapping
+from archgym.cost_models.accelerator.loopnest.mapping import LevelMapping, Mapping
 from archgym.cost_models.accelerator.loopnest.problem import DIMS, TENSORS, IntArray, Problem
 
 FloatArray = NDArray[np.float64]
@@ -109,6 +109,30 @@ class Mappings:
             factors("spatial_x"),
             factors("spatial_y"),
             np.array([[[t not in x.bypass for t in TENSORS] for x in row] for row in levels]),
+        )
+
+    def at(self, i: int) -> Mapping:
+        """One of them; what is not kept is bypassed."""
+
+        def pick(array: NDArray[Any]) -> NDArray[Any]:
+            picked: NDArray[Any] = array[i if len(array) > 1 else 0]
+            return picked
+
+        def factors(values: AnyInt) -> dict[str, int]:
+            return {d: int(f) for d, f in zip(DIMS, values, strict=True) if f > 1}
+
+        parts = (self.temporal, self.order, self.spatial_x, self.spatial_y, self.keep)
+        return Mapping(
+            tuple(
+                LevelMapping(
+                    factors(temporal),
+                    "".join(DIMS[d] for d in order),
+                    factors(columns),
+                    factors(rows),
+                    tuple(t for t, kept in zip(TENSORS, keep, strict=True) if not kept),
+                )
+                for temporal, order, columns, rows, keep in zip(*map(pick, parts), strict=True)
+            )
         )
 
     def check(self, machines: Machines, problems: IntArray) -> int:

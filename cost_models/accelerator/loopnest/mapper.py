@@ -24,7 +24,7 @@ from archgym.cost_models.accelerator.loopnest.arrays import (
     problem_rows,
 )
 from archgym.cost_models.accelerator.loopnest.hierarchy import Hierarchy
-from archgym.cost_models.accelerator.loopnest.mapping import LevelMapping, Mapping
+from archgym.cost_models.accelerator.loopnest.mapping import Mapping
 from archgym.cost_models.accelerator.loopnest.model import LoopNestResult, evaluate
 from archgym.cost_models.accelerator.loopnest.problem import DIMS, TENSORS, IntArray, Problem
 
@@ -120,27 +120,6 @@ class MappingSpace:
             wide |= (kind.prod(axis=2, dtype=np.int64) > room).any(axis=1)
         return np.where(wide | ~result.feasible, np.inf, OBJECTIVES[objective](result))
 
-    def mapping(self, mappings: Mappings, i: int) -> Mapping:
-        """One of the arrays' mappings."""
-
-        def factors(values: IntArray) -> dict[str, int]:
-            return {d: int(f) for d, f in zip(DIMS, values, strict=True) if f > 1}
-
-        return Mapping(
-            tuple(
-                LevelMapping(
-                    factors(mappings.temporal[i, level]),
-                    "".join(DIMS[d] for d in mappings.order[i, level]),
-                    factors(mappings.spatial_x[i, level]),
-                    factors(mappings.spatial_y[i, level]),
-                    tuple(
-                        t for t, kept in zip(TENSORS, self.keep[0, level], strict=True) if not kept
-                    ),
-                )
-                for level in range(mappings.temporal.shape[1])
-            )
-        )
-
     def bound(self, objective: str) -> float:
         """What no mapping beats: all MAC units busy, weights and outputs moved once outside."""
         outer, macs = self.hierarchy.levels[-1], self.problem.macs
@@ -182,7 +161,7 @@ def exhaustive(
         evaluated += n
         i = int(values.argmin())
         if values[i] < best:
-            best, mapping = float(values[i]), space.mapping(drawn, i)
+            best, mapping = float(values[i]), drawn.at(i)
     return Found(mapping, best, space.bound(objective), evaluated, True)
 
 
@@ -233,7 +212,7 @@ def search(
         places, orders, values = places[kept], orders[kept], values[kept]
     best = float(values[0])
     drawn = space.mappings(places[:1], orders[:1])
-    mapping = space.mapping(drawn, 0) if np.isfinite(best) else None
+    mapping = drawn.at(0) if np.isfinite(best) else None
     return Found(mapping, best, space.bound(objective), evaluated, False)
 
 
