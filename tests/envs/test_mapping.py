@@ -76,8 +76,10 @@ def test_an_overflow_says_level_tensors_and_amount(task) -> None:
     design = dict(task.model.default) | {
         "K": "inputs-spad:16,GLB.columns:8",
         "C": "inputs-spad:8,DRAM:16",
+        "P": "DRAM:28",
         "Q": "DRAM:28",
         "R": "inputs-spad:3",
+        "S": "DRAM:3",
     }
     found = task.evaluate(task.space.encode(design)[None])
     assert found.violated(0) == ("inputs-spad: overflow", "weights-spad: overflow")
@@ -96,6 +98,9 @@ def test_more_parts_than_an_axis_has_are_named(task) -> None:
         "K": "GLB.columns:8,DRAM:16",
         "Q": "GLB.columns:2,DRAM:14",
         "C": "DRAM:128",
+        "P": "DRAM:28",
+        "R": "DRAM:3",
+        "S": "DRAM:3",
     }
     found = task.evaluate(task.space.encode(design)[None])
     assert found.violated(0) == ("GLB.columns: more than 14 parts",)
@@ -141,7 +146,7 @@ def test_shipped_optima_are_what_the_designs_cost() -> None:
 
 def test_an_optimum_is_proven_again() -> None:
     """One shipped case, solved here."""
-    task = archgym.make_task(ENV, workload="gemm-256x256x256", objective="edp")
+    task = archgym.make_task(ENV, workload="alexnet/conv1", objective="edp")
     found = branch_and_bound(task.model.architecture, task.model.problem, "edp")
     assert found.proven
     assert task.optimum is not None
