@@ -1,4 +1,4 @@
-"""Side by side with SCALE-Sim, Timeloop, MAESTRO, ZigZag, CACTI, GenZ, LLM-Viewer and FuseMax.
+"""Side by side with other tools and published figures, from SCALE-Sim to FuseMax and NASAIC.
 
 Reads reference figures from a folder and evaluates every row of them. Every check runs for which
 the folder has a file. In the modes that count as another tool does, rows must be equal; what the
@@ -14,6 +14,8 @@ from archgym.cost_models.accelerator.fusion.validation_fusemax import STEPS as F
 from archgym.cost_models.accelerator.loopnest.validation_maestro import maestro
 from archgym.cost_models.accelerator.loopnest.validation_timeloop import timeloop
 from archgym.cost_models.accelerator.loopnest.validation_zigzag import zigzag
+from archgym.cost_models.accelerator.multi.validation_nasaic import sub_accelerators
+from archgym.cost_models.accelerator.validation_grouping import draco
 from archgym.cost_models.accelerator.validation_llm import genz_rows, llm_viewer_rows
 from archgym.cost_models.accelerator.validation_sram import cacti
 from archgym.cost_models.accelerator.validation_systolic import scalesim
@@ -22,8 +24,10 @@ from archgym.cost_models.validation import Check
 # Every step reads one file; a file may have several steps.
 STEPS: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (
     ("scalesim_v3_layers.csv", scalesim),
+    ("scalesim_v3_layers.csv", draco),
     ("timeloop_fixed_mappings.csv", timeloop),
     ("maestro_fixed_mappings.csv", maestro),
+    ("maestro_fixed_mappings.csv", sub_accelerators),
     ("zigzag_layers.csv", zigzag),
     ("llm_genz.csv", genz_rows),
     ("llm_llmviewer.csv", llm_viewer_rows),

@@ -115,26 +115,157 @@ def evaluate(
             the levels do not match, there are too few PEs, or a level has not one spatial
             directive.
     """
-    if kind not in TENSORS:
-        raise ValueError(f"kind: {kind!r} is none of {', '.join(TENSORS)}")
-    if len(directives) != len(clusters) + 1:
-        raise ValueError(f"directives: {len(directives)} levels, expected {len(clusters) + 1}")
-    unit = math.prod(clusters)
-    if pes < unit:
-        raise ValueError(f"pes: {pes}, a cluster takes {unit}")
-    counts = [pes // unit, *clusters]
-    levels: list[_Level] = []
-    extent = dict(sizes)
-    for i, (listed, units) in enumerate(zip(directives, counts, strict=True)):
-        full = _complete(listed, levels[-1].directives if levels else [], extent)
-        if stride > 1:
-            full = [_strided(d, sizes, stride, i == 0) for d in full]
-        levels.append(_Level(kind, full, extent, units))
-        extent = {d.dimension: min(d.size, extent[d.dimension]) for d in full}
-    first = levels[0].cases(dict(sizes))[0]
-    held = sum(_fetched(levels[0], name, first) for name in ("inputs", "weights"))
-    refill = max(held, _outputs(levels[0], first)) // offchip_bandwidth
-    return _run(levels, 0, dict(sizes), bandwidth, refill)
+    found = Dataflow(kind, sizes, stride, directives, clusters, pes)
+    traffic = found.traffic()
+    return replace(traffic, runtime=found.runtime(bandwidth, offchip_bandwidth))
+
+
+class Dataflow:
+    """An operator in directives on PEs, whose runtime then follows for any bandwidth.
+
+    Args:
+        kind: See `evaluate`.
+        sizes: Likewise.
+        stride: Likewise.
+        directives: Likewise.
+        clusters: Likewise.
+        pes: Likewise.
+
+    Raises:
+        ValueError: As `evaluate`.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        sizes: Mapping[str, int],
+        stride: int,
+        directives: Sequence[Sequence[Directive]],
+        clusters: Sequence[int],
+        pes: int,
+    ) -> None:
+        if kind not in TENSORS:
+            raise ValueError(f"kind: {kind!r} is none of {', '.join(TENSORS)}")
+        if len(directives) != len(clusters) + 1:
+            raise ValueError(f"directives: {len(directives)} levels, expected {len(clusters) + 1}")
+        unit = math.prod(clusters)
+        if pes < unit:
+            raise ValueError(f"pes: {pes}, a cluster takes {unit}")
+        counts = [pes // unit, *clusters]
+        self._levels: list[_Level] = []
+        extent = dict(sizes)
+        for i, (listed, units) in enumerate(zip(directives, counts, strict=True)):
+            full = _complete(listed, self._levels[-1].directives if i else [], extent)
+            if stride > 1:
+                full = [_strided(d, sizes, stride, i == 0) for d in full]
+            self._levels.append(_Level(kind, full, extent, units))
+            extent = {d.dimension: min(d.size, extent[d.dimension]) for d in full}
+        self._sizes, self._unit = dict(sizes), unit
+        top = self._levels[0]
+        first = top.cases(self._sizes)[0]
+        held = sum(_fetched(top, name, first) for name in ("inputs", "weights"))
+        self._held = max(held, _outputs(top, first))
+        # Of equal parts of the dimensions only one is looked at.
+        self._steps: dict[tuple[int, tuple[int, ...]], list[_Step]] = {}
+
+    @property
+    def useful_pes(self) -> int:
+        """PEs beyond which more change nothing, as all that is side by side fits on them."""
+        top = self._levels[0]
+        d, extent = top.spatial, self._sizes[top.spatial.dimension]
+        units = 1 if extent < d.size else (extent - d.size) // d.offset + 2
+        return units * self._unit
+
+    def traffic(self) -> Traffic:
+        """What is moved and computed; runtime 0."""
+        level, total = self._levels[0], Traffic(reads=dict.fromkeys(("inputs", "weights"), 0))
+        for case in level.cases(self._sizes):
+            times = math.prod(state.times for state in case.values())
+            total.writes += times * _outputs(level, case)
+            if _critical_sums(level, case) <= 0:
+                total.skipped += times
+                continue
+            total.computations += times * _all_sums(level, case)
+            for name in total.reads:
+                total.reads[name] += times * _fetched(level, name, case)
+        return total
+
+    def runtime(self, bandwidth: int, offchip_bandwidth: int) -> int:
+        """Cycles; arguments as of `evaluate`."""
+        refill = self._held // offchip_bandwidth
+        return self._runtime(0, self._sizes, bandwidth, refill, {})
+
+    def _runtime(
+        self,
+        index: int,
+        extent: dict[str, int],
+        bandwidth: int,
+        refill: int,
+        known: dict[tuple[int, tuple[int, ...]], int],
+    ) -> int:
+        """Of one level of clusters on an extent of the dimensions."""
+        key = (index, tuple(extent.values()))
+        if key in known:
+            return known[key]
+        if key not in self._steps:
+            self._steps[key] = self._look(index, extent)
+        total = 0
+        for step in self._steps[key]:
+            compute = step.sums
+            if step.inner:
+                compute = max(
+                    self._runtime(index + 1, part, bandwidth, 0, known) for part in step.inner
+                )
+            # A transfer begins in the cycle in which it is decided on.
+            fetch = -(-step.fetched // bandwidth) - 1
+            hand_out = -(-step.handed_out // bandwidth) - 1
+            delay = compute + fetch if step.first else max(compute, fetch, hand_out)
+            total += step.times * max(delay, refill)
+        known[key] = total
+        return total
+
+    def _look(self, index: int, extent: dict[str, int]) -> list[_Step]:
+        """The steps of one level of clusters, without those that are skipped."""
+        level, found = self._levels[index], []
+        for case in level.cases(extent):
+            sums = _critical_sums(level, case)
+            if sums <= 0:
+                continue
+            below = index + 1 < len(self._levels)
+            found.append(
+                _Step(
+                    math.prod(state.times for state in case.values()),
+                    all(state.position == INIT for state in case.values()),
+                    sums,
+                    sum(_fetched(level, name, case) for name in ("inputs", "weights")),
+                    _outputs(level, case),
+                    [level.inner_extent(case, last) for last in _kinds_of_unit(level, case)]
+                    if below
+                    else [],
+                )
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A combination of positions, as often as it occurs.
+
+    Attributes:
+        times: That it occurs.
+        first: Whether it is the very first.
+        sums: Multiply-accumulates of the busiest unit.
+        fetched: Elements that all units fetch.
+        handed_out: Outputs of all units.
+        inner: What a unit takes of every dimension, for every kind of unit; none in PEs.
+    """
+
+    times: int
+    first: bool
+    sums: int
+    fetched: int
+    handed_out: int
+    inner: list[dict[str, int]]
 
 
 def _complete(
@@ -283,40 +414,6 @@ def _temporal_states(d: Directive, extent: int) -> list[_State]:
     if extent >= d.size and steady * d.offset + d.size < extent:
         found.append(_State(EDGE, 1))
     return found
-
-
-def _run(
-    levels: Sequence[_Level], index: int, extent: dict[str, int], bandwidth: int, refill: int = 0
-) -> Traffic:
-    """Cost of one level of clusters, and of those below it, on an extent of the dimensions."""
-    level = levels[index]
-    total = Traffic(reads=dict.fromkeys(("inputs", "weights"), 0))
-    for case in level.cases(extent):
-        times = math.prod(state.times for state in case.values())
-        out = _outputs(level, case)
-        total.writes += times * out
-        sums = _critical_sums(level, case)
-        if sums <= 0:
-            total.skipped += times
-            continue
-        fetched = {name: _fetched(level, name, case) for name in ("inputs", "weights")}
-        compute = sums
-        if index + 1 < len(levels):
-            compute = max(
-                _run(levels, index + 1, level.inner_extent(case, last), bandwidth).runtime
-                for last in _kinds_of_unit(level, case)
-            )
-        # A transfer begins in the cycle in which it is decided on.
-        fetch = -(-sum(fetched.values()) // bandwidth) - 1
-        hand_out = -(-out // bandwidth) - 1
-        first = all(state.position == INIT for state in case.values())
-        delay = compute + fetch if first else max(compute, fetch, hand_out)
-        delay = max(delay, refill)
-        total.runtime += times * delay
-        total.computations += times * _all_sums(level, case)
-        for name, amount in fetched.items():
-            total.reads[name] += times * amount
-    return total
 
 
 def _kinds_of_unit(level: _Level, case: Case) -> tuple[bool, ...]:
