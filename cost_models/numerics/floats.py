@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archgym.cost_models.numerics.format import F32, LARGEST_FP16, Format, Parameters, as_fp16
-from archgym.cost_models.numerics.kernels import minifloat_codes, table_values
+from archgym.cost_models.numerics.kernels import minifloat_codes, minifloat_round_trip, table_values
 from archgym.cost_models.numerics.scales import as_e8m0, e8m0_values, magnitudes
 
 
@@ -65,6 +65,10 @@ class Element:
         """`value * scale` of codes."""
         return table_values(codes, scales, np.zeros(scales.shape, np.uint8), self.table)
 
+    def round(self, groups: F32, scales: F32, out: F32) -> None:
+        """`restore(encode(groups))` to `out`, without the codes."""
+        minifloat_round_trip(groups, scales, self.mantissa_bits, self.bias, self.top, out)
+
 
 # OCP 8-bit Floating Point Specification v1.0 (E4M3 has no infinity and one NaN), OCP Microscaling
 # Formats v1.0, table 1 (FP6 and FP4 are all finite). The last two have exponents only.
@@ -109,6 +113,10 @@ class ScaledFloat(Format):
         """Rounds `x / scale`."""
         return self.element.encode(groups, parameters.scales.astype(np.float32))
 
+    def round(self, groups: F32, parameters: Parameters, out: F32) -> None:
+        """Without the codes."""
+        self.element.round(groups, parameters.scales.astype(np.float32), out)
+
     def restore(self, elements: NDArray[Any], parameters: Parameters) -> F32:
         """`element * scale`."""
         return self.element.restore(elements, parameters.scales.astype(np.float32))
@@ -134,6 +142,10 @@ class MicroscalingFloat(Format):
     def encode(self, groups: F32, parameters: Parameters) -> NDArray[Any]:
         """Rounds `x / scale`."""
         return self.element.encode(groups, e8m0_values(parameters.scales))
+
+    def round(self, groups: F32, parameters: Parameters, out: F32) -> None:
+        """Without the codes."""
+        self.element.round(groups, e8m0_values(parameters.scales), out)
 
     def restore(self, elements: NDArray[Any], parameters: Parameters) -> F32:
         """`element * scale`."""
@@ -180,6 +192,10 @@ class Nvfp4(Format):
     def encode(self, groups: F32, parameters: Parameters) -> NDArray[Any]:
         """Rounds `x / scale`."""
         return E2M1.encode(groups, self._scales(parameters))
+
+    def round(self, groups: F32, parameters: Parameters, out: F32) -> None:
+        """Without the codes."""
+        E2M1.round(groups, self._scales(parameters), out)
 
     def restore(self, elements: NDArray[Any], parameters: Parameters) -> F32:
         """`element * scale`."""

@@ -86,7 +86,9 @@ class Format(ABC):
     element_bits: float
     block: int | None = None
 
-    def quantize(self, x: ArrayLike, group: Group = None, clip: float = 1.0) -> F32:
+    def quantize(
+        self, x: ArrayLike, group: Group = None, clip: float = 1.0, out: F32 | None = None
+    ) -> F32:
         """The values after a round trip through the format.
 
         Args:
@@ -95,14 +97,26 @@ class Format(ABC):
                 or a number along a row that divides it. None is the format's own block, which may
                 end beyond the row (padded with zeros), else `channel`.
             clip: Share of the largest magnitude of a group that its codes reach, in (0, 1].
+            out: Contiguous float32 `(rows, n)` for the result, which may be `x` itself; a new
+                array without it.
 
         Returns:
-            float32 `(rows, n)`.
+            float32 `(rows, n)`, the values of `decode(codes(x, group, clip))`.
 
         Raises:
             ValueError: For a group, clip, shape or value that is not allowed.
         """
-        return self.decode(self.codes(x, group, clip))
+        matrix = as_matrix(x)
+        check_clip(clip)
+        rows, n = matrix.shape
+        result = np.empty_like(matrix) if out is None else _of_shape(out, matrix.shape)
+        length = self.group_length(rows, n, group)
+        groups = split(matrix, length, self.block is not None)
+        padded = groups.size != matrix.size
+        self.round(groups, self.fit(groups, clip), groups if padded else result.reshape(-1, length))
+        if padded:
+            result[:] = join(groups, rows, n)
+        return result
 
     def codes(self, x: ArrayLike, group: Group = None, clip: float = 1.0) -> Codes:
         """The tensor as stored; arguments as for `quantize`."""
@@ -150,6 +164,10 @@ class Format(ABC):
         """Whether a value is rounded alone, once the parameters of its group are known."""
         return True
 
+    def round(self, groups: F32, parameters: Parameters, out: F32) -> None:
+        """Write `restore(encode(groups))` to `out`, which may be `groups`."""
+        out[:] = self.restore(self.encode(groups, parameters), parameters)
+
     @abstractmethod
     def fit(self, groups: F32, clip: float, whole: F32 | None = None) -> Parameters:
         """Parameters of groups.
@@ -177,6 +195,12 @@ def check_clip(clip: float) -> None:
     """
     if not 0 < clip <= 1:
         raise ValueError(f"clip: {clip!r} is not in (0, 1].")
+
+
+def _of_shape(out: F32, shape: tuple[int, ...]) -> F32:
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise ValueError(f"out: {out.dtype} {out.shape} is not contiguous float32 {shape}.")
+    return out
 
 
 def as_fp16(scales: NDArray[Any]) -> NDArray[np.float16]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from archgym.cost_models.numerics.kernels import largest_magnitudes
+
 F32 = NDArray[np.float32]
 Group = str | int | None
 GROUP_NAMES = ("tensor", "channel", "token")
+_INFINITY_BITS = 0x7F800000
 
 
 def as_matrix(x: ArrayLike, name: str = "x") -> F32:
@@ -23,9 +26,8 @@ def as_matrix(x: ArrayLike, name: str = "x") -> F32:
         )
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(given, np.float32)
-    finite = np.isfinite(matrix)
-    if not finite.all():
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
+    if largest_magnitudes(matrix.reshape(1, -1).view(np.int32))[0] >= _INFINITY_BITS:
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
         value = given[row, column]
         raise ValueError(f"{name}: {value} in row {row}, column {column} is not a finite float32.")
     return matrix

@@ -13,6 +13,7 @@ from archgym.cost_models.numerics.format import F32, LARGEST_FP16, Format, Param
 from archgym.cost_models.numerics.kernels import (
     extremes,
     integer_codes,
+    integer_round_trip,
     integer_values,
 )
 from archgym.cost_models.numerics.scales import as_e8m0, e8m0_values, magnitudes
@@ -41,6 +42,11 @@ class SymmetricInteger(Format):
         """Rounds `x / scale`."""
         steps = parameters.scales.astype(np.float32)
         return integer_codes(groups, steps, _none(groups), 0.0, -self.top, self.top)
+
+    def round(self, groups: F32, parameters: Parameters, out: F32) -> None:
+        """Without the codes."""
+        steps = parameters.scales.astype(np.float32)
+        integer_round_trip(groups, steps, _none(groups), 0.0, -self.top, self.top, out)
 
     def restore(self, elements: NDArray[Any], parameters: Parameters) -> F32:
         """`code * scale`."""
@@ -78,6 +84,11 @@ class AsymmetricInteger(Format):
         """Rounds `x / scale` and adds the code of zero."""
         steps, zeros = _steps_and_zeros(parameters)
         return integer_codes(groups, steps, zeros, 0.0, 0.0, self.top)
+
+    def round(self, groups: F32, parameters: Parameters, out: F32) -> None:
+        """Without the codes."""
+        steps, zeros = _steps_and_zeros(parameters)
+        integer_round_trip(groups, steps, zeros, 0.0, 0.0, self.top, out)
 
     def restore(self, elements: NDArray[Any], parameters: Parameters) -> F32:
         """`(code - zero) * scale`."""
@@ -198,6 +209,11 @@ class SharedExponentInteger(Format):
         return integer_codes(
             groups, self._steps(parameters), _none(groups), 0.0, -self.top, self.top
         )
+
+    def round(self, groups: F32, parameters: Parameters, out: F32) -> None:
+        """Without the codes."""
+        steps = self._steps(parameters)
+        integer_round_trip(groups, steps, _none(groups), 0.0, -self.top, self.top, out)
 
     def restore(self, elements: NDArray[Any], parameters: Parameters) -> F32:
         """`code * step`."""

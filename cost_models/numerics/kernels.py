@@ -86,6 +86,22 @@ def integer_values(codes: I16, steps: F32, zeros: F32, shift: float) -> F32:
 
 
 @compiled
+def integer_round_trip(
+    groups: F32, steps: F32, zeros: F32, shift: float, low: float, high: float, out: F32
+) -> None:
+    """`integer_values` of `integer_codes`, without the codes; `out` may be `groups`."""
+    shift_, low_, high_ = np.float32(shift), np.float32(low), np.float32(high)
+    for group in range(groups.shape[0]):
+        stored = steps[group]
+        step = stored if stored > np.float32(0) else np.float32(1)
+        zero = zeros[group]
+        offset = zero + shift_
+        for i in range(groups.shape[1]):
+            code = np.rint(groups[group, i] / step + shift_) + zero
+            out[group, i] = (min(max(code, low_), high_) - offset) * stored
+
+
+@compiled
 def minifloat_codes(
     groups: F32, scales: F32, exponent_bits: int, mantissa_bits: int, bias: int, last: int
 ) -> U8:
@@ -113,6 +129,32 @@ def minifloat_codes(
             code = small if magnitude < least_normal else min(code, np.int32(last))
             out[group, i] = np.uint8(code | ((raw >> to_sign) & sign_bit))
     return out
+
+
+@compiled
+def minifloat_round_trip(
+    groups: F32, scales: F32, mantissa_bits: int, bias: int, top: float, out: F32
+) -> None:
+    """The values of `minifloat_codes`, without the codes; `out` may be `groups`."""
+    cut = np.int32(23 - mantissa_bits)
+    half = np.int32((1 << (cut - 1)) - 1)
+    least_normal = np.float32(2.0 ** (1 - bias))
+    per_subnormal = np.float32(2.0 ** (mantissa_bits - 1 + bias))
+    subnormal = np.float32(2.0 ** (1 - bias - mantissa_bits))
+    largest = np.float32(top).view(np.int32)
+    for group in range(groups.shape[0]):
+        stored = scales[group]
+        scale = stored if stored > np.float32(0) else np.float32(1)
+        for i in range(groups.shape[1]):
+            raw = np.float32(groups[group, i] / scale).view(np.int32)
+            bits = np.int32(raw & np.int32(0x7FFFFFFF))
+            magnitude = bits.view(np.float32)
+            normal = np.int32(((bits + half + ((bits >> cut) & np.int32(1))) >> cut) << cut)
+            steps = np.rint(min(magnitude, least_normal) * per_subnormal)
+            small_bits = np.float32(steps * subnormal).view(np.int32)
+            size = small_bits if magnitude < least_normal else min(normal, largest)
+            value = np.int32(size | (raw & np.int32(-0x80000000)))
+            out[group, i] = value.view(np.float32) * stored
 
 
 @inlined

@@ -85,6 +85,24 @@ class MixedDecomposition(SymmetricInteger):
 
     threshold: float = OUTLIER_THRESHOLD
 
+    def quantize(
+        self, x: ArrayLike, group: Group = None, clip: float = 1.0, out: F32 | None = None
+    ) -> F32:
+        """As of every format."""
+        matrix = as_matrix(x)
+        columns, outliers, rest = self._apart(matrix)
+        values = super().quantize(rest, group, clip, out)
+        values[:, columns] = outliers
+        return values
+
+    def _apart(self, matrix: F32) -> tuple[NDArray[np.int64], NDArray[np.float16], F32]:
+        """Columns with outliers, these columns, and the tensor with zeros in them."""
+        columns = outlier_columns(matrix, self.threshold)
+        rest = matrix.copy()
+        rest[:, columns] = 0
+        outliers = np.clip(matrix[:, columns], -LARGEST_FP16, LARGEST_FP16).astype(np.float16)
+        return columns, outliers, rest
+
     @property
     def elementwise(self) -> bool:
         """One outlier decides for its column."""
@@ -92,11 +110,7 @@ class MixedDecomposition(SymmetricInteger):
 
     def codes(self, x: ArrayLike, group: Group = None, clip: float = 1.0) -> Codes:
         """The tensor as stored; arguments as for `quantize`."""
-        matrix = as_matrix(x)
-        columns = outlier_columns(matrix, self.threshold)
-        rest = matrix.copy()
-        rest[:, columns] = 0
-        outliers = np.clip(matrix[:, columns], -LARGEST_FP16, LARGEST_FP16).astype(np.float16)
+        columns, outliers, rest = self._apart(as_matrix(x))
         codes = super().codes(rest, group, clip)
         return replace(codes, outlier_columns=columns, outliers=outliers)
 

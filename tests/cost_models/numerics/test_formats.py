@@ -61,6 +61,18 @@ def test_bits_are_those_of_what_is_stored(fmt, group) -> None:
 
 
 @every
+def test_values_are_those_of_the_codes_to_the_last_bit(fmt) -> None:
+    rng = np.random.default_rng(11)
+    wide = np.ldexp(rng.uniform(-1, 1, (8, 40)), rng.integers(-20, 15, (8, 40)))
+    for x in (tensor(), np.round(tensor() * 4) / 2, wide.astype(np.float32)):
+        expected = fmt.decode(fmt.codes(x, clip=0.8))
+        assert fmt.quantize(x, clip=0.8).tobytes() == expected.tobytes()
+        given = x.copy()
+        assert fmt.quantize(given, clip=0.8, out=given) is given
+        assert given.tobytes() == expected.tobytes()
+
+
+@every
 def test_every_finite_tensor_stays_finite(fmt) -> None:
     rng = np.random.default_rng(1)
     wide = np.ldexp(rng.uniform(-1, 1, (40, 64)), rng.integers(-150, 129, (40, 1)))
@@ -191,6 +203,10 @@ def test_bits_of_the_literature() -> None:
         (lambda: numerics.parse("int4").quantize(np.zeros(3)), "shape (3,) is not (rows, n)"),
         (lambda: numerics.parse("int4").quantize([[1, np.nan]]), "nan in row 0, column 1"),
         (lambda: numerics.parse("int4").quantize([[1e300]]), "1e+300 in row 0, column 0"),
+        (
+            lambda: numerics.parse("int4").quantize(tensor(), out=np.empty((6, 96))),
+            "out: float64 (6, 96) is not contiguous float32 (6, 96)",
+        ),
         (lambda: numerics.parse("olive4").quantize(tensor()[:, :9]), "9 values with olive4"),
     ],
 )
