@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from archgym.cost_models import numerics
+from archgym.cost_models import measured, numerics
+from archgym.cost_models.measured.threads import one_thread
 from archgym.cost_models.numerics.codebooks import NF4_VALUES
 
 SIDE, GROUP = 256, 128
@@ -87,7 +88,72 @@ def quantizers() -> None:
             )
 
 
-SECTIONS: dict[str, Callable[[], None]] = {"formats": formats, "quantizers": quantizers}
+def products(network: measured.LanguageModel, tokens: int) -> Callable[[], None]:
+    """The matrix products of all layers and the output projection, and nothing else."""
+    matrices = [*network.weights.values(), network.decoder.embedding]
+    inputs = {n: np.ones((tokens, n), np.float32) for n in {m.shape[1] for m in matrices}}
+    outputs = {n: np.empty((tokens, n), np.float32) for n in {m.shape[0] for m in matrices}}
+
+    def run() -> None:
+        with one_thread():
+            for matrix in matrices:
+                rows, columns = matrix.shape
+                np.matmul(inputs[columns], matrix.T, out=outputs[rows])
+
+    return run
+
+
+def episode(network: measured.LanguageModel, tokens: int) -> Callable[[], None]:
+    """Replace one layer after another, in the order of their use, and measure after each."""
+    steps = network.incremental(tokens=tokens)
+    copies = {name: matrix.copy() for name, matrix in network.weights.items()}
+
+    def run() -> None:
+        chosen: dict[str, np.ndarray] = {}
+        steps.evaluate()
+        for layer in network.layers:
+            chosen[layer.name] = copies[layer.name]
+            steps.evaluate(chosen)
+
+    return run
+
+
+def language_model(name: str) -> None:
+    """Evaluations of a language model, beside its matrix products alone."""
+    network = measured.load(name)
+    assert isinstance(network, measured.LanguageModel)
+    rounded = dict.fromkeys(network.weights, lambda x: np.round(x * 8) / np.float32(8))
+    steps = len(network.layers) + 1
+    runs: dict[str, tuple[Callable[[], object], int]] = {
+        "matrix products alone": (products(network, 2048), 1),
+        "2,048 tokens": (network.evaluate, 1),
+        "2,048 tokens, all inputs rounded": (lambda: network.evaluate(activations=rounded), 1),
+        "a layerwise step, 2,048 tokens": (episode(network, 2048), steps),
+        "a layerwise step, 1,024 tokens": (episode(network, 1024), steps),
+        "validation split": (lambda: network.evaluate(sequences=slice(None)), 1),
+    }
+    print(f"{name}: CPU ms per evaluation, as a multiple of its matrix products")
+    bound = 0.0
+    for label, (run, count) in runs.items():
+        spent = milliseconds(run, 3) / count
+        bound = bound or spent
+        print(f"  {label:34} {spent:9.1f} {spent / bound:7.2f}")
+
+
+def networks() -> None:
+    """Every network whose loss is measured; outlier channels cost nothing."""
+    for name in measured.names():
+        if "outlier" not in name and name != "digits-cnn":
+            language_model(name)
+    digits = measured.load("digits-cnn")
+    print(f"digits-cnn: {milliseconds(digits.evaluate):.1f} CPU ms for 400 images")
+
+
+SECTIONS: dict[str, Callable[[], None]] = {
+    "formats": formats,
+    "quantizers": quantizers,
+    "networks": networks,
+}
 
 
 def main() -> None:

@@ -41,6 +41,27 @@ def compiled(function: _Function) -> _Function:
     return cast(_Function, numba.njit(cache=True, nogil=True)(function))
 
 
+def vectorising(function: _Function) -> _Function:
+    """As `compiled`, but a division by zero gives inf or nan as in NumPy, not an error.
+
+    The test for it would keep a loop from vector instructions.
+    """
+    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def reducing(function: _Function) -> _Function:
+    """As `inlined`, for a sum over an array: the compiler may add in an order that suits it.
+
+    The order is that of the compiled code, the same in every call.
+    """
+    return cast(
+        _Function,
+        numba.njit(forceinline=True, fastmath={"reassoc", "nsz"}, **_BORROWING, **_INTERNAL)(
+            function
+        ),
+    )
+
+
 def allocating(function: _Function) -> _Function:
     """Compile into every caller: for what makes arrays, before the loop of a kernel."""
     return cast(_Function, numba.njit(nogil=True, forceinline=True, **_INTERNAL)(function))
@@ -48,7 +69,10 @@ def allocating(function: _Function) -> _Function:
 
 def inlined(function: _Function) -> _Function:
     """Compile into every caller, so that a step of a kernel costs no call."""
-    return cast(_Function, numba.njit(forceinline=True, **_BORROWING, **_INTERNAL)(function))
+    # Said outright: a function that says nothing inherits what its first caller allows.
+    return cast(
+        _Function, numba.njit(forceinline=True, fastmath=False, **_BORROWING, **_INTERNAL)(function)
+    )
 
 
 def apart(function: _Function) -> _Function:

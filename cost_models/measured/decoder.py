@@ -1,0 +1,196 @@
+"""The forward pass of a Llama-shaped decoder, stage by stage, in NumPy and compiled loops.
+
+A block is RMSNorm, attention with rotary positions, RMSNorm and SwiGLU, each half added to what
+entered it, without bias (Touvron et al., 2023, section 2.2). It runs as four stages, after each of
+which a pass can be taken up again: `q k v` and attention, `o`, `gate up`, `down`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from archgym.cost_models.measured.arrays import Array, Ids, Quantizer
+from archgym.cost_models.measured.kernels import causal_softmax, rms_norm, rotate, swiglu
+from archgym.cost_models.measured.network import Setting, quantized
+
+STAGES = (("q", "k", "v"), ("o",), ("gate", "up"), ("down",))
+"""Layers of a block by the stage that uses them, in order."""
+
+_ATTENDED = 2
+"""Sequences whose attention is held at once: half a MiB with 4 heads, which stays in a cache."""
+
+Tap: TypeAlias = Callable[[str, Array, Array], None]
+KvQuantizers: TypeAlias = tuple[Quantizer | None, Quantizer | None]
+
+
+@dataclass(frozen=True)
+class DecoderShape:
+    """Sizes of a decoder; `width` is a multiple of `heads`."""
+
+    width: int
+    hidden: int
+    blocks: int
+    heads: int
+    context: int
+    vocabulary: int
+    rope_base: float
+    norm_epsilon: float
+
+    def matrix(self, kind: str) -> tuple[int, int]:
+        """(rows, columns) of a kind of layer."""
+        if kind in ("gate", "up"):
+            return self.hidden, self.width
+        return self.width, self.hidden if kind == "down" else self.width
+
+
+class Buffers:
+    """Arrays of one pass over (sequences, context) tokens, rows = sequences * context.
+
+    Attributes:
+        residual: What enters each half of a block, and what leaves the last: (rows, width).
+        attended: Output of attention before `o`, by block: (rows, width).
+        activated: Output of SwiGLU before `down`, by block: (rows, hidden).
+    """
+
+    def __init__(self, shape: DecoderShape, sequences: int, *, keep: bool) -> None:
+        """Make the arrays; with `keep`, each block has its own, so that a pass can be resumed."""
+        rows = sequences * shape.context
+        self.sequences = sequences
+        self.residual = _several(2 * shape.blocks + 1, (rows, shape.width), None if keep else 2)
+        self.attended = _several(shape.blocks, (rows, shape.width), None if keep else 1)
+        self.activated = _several(shape.blocks, (rows, shape.hidden), None if keep else 1)
+        self.normed, self.q, self.k, self.v, self.product = (
+            np.empty((rows, shape.width), np.float32) for _ in range(5)
+        )
+        self.up = np.empty((rows, shape.hidden), np.float32)
+        self.scores = np.empty((_ATTENDED, shape.heads, shape.context, shape.context), np.float32)
+
+
+def _several(count: int, shape: tuple[int, int], distinct: int | None) -> list[Array]:
+    """Arrays of one shape, the first `distinct` of them repeated."""
+    arrays = [np.empty(shape, np.float32) for _ in range(distinct or count)]
+    return [arrays[i % len(arrays)] for i in range(count)]
+
+
+class Decoder:
+    """The parameters that are never replaced, and the pass through them and the layers."""
+
+    def __init__(
+        self,
+        shape: DecoderShape,
+        embedding: Array,
+        norm: Array,
+        gains: Sequence[tuple[Array, Array]],
+    ) -> None:
+        """Take (vocabulary, width), (width,), and each block's gains before attention and MLP."""
+        self.shape, self.embedding, self.norm, self.gains = shape, embedding, norm, gains
+        half = shape.width // shape.heads // 2
+        angle = np.outer(
+            np.arange(shape.context), shape.rope_base ** (-np.arange(half, dtype=np.float64) / half)
+        )
+        self._cos, self._sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+        self._epsilon = np.float32(shape.norm_epsilon)
+
+    @property
+    def stages(self) -> int:
+        """Number of stages that a pass has."""
+        return self.shape.blocks * len(STAGES)
+
+    def run(
+        self,
+        ids: Ids,
+        settings: Mapping[str, Setting],
+        buffers: Buffers,
+        *,
+        kv: KvQuantizers = (None, None),
+        start: int = 0,
+        tap: Tap | None = None,
+    ) -> Array:
+        """Pass from a stage to the end; returns the normed output (rows, width), a buffer.
+
+        Args:
+            ids: (sequences, context) token ids.
+            settings: By layer name.
+            buffers: With `start` above 0, those of a pass that was the same up to there.
+            kv: Quantizers of keys (after rotation) and values.
+            start: Stage to take the pass up at.
+            tap: Sees each layer's name, its input, and what its matrix multiplies.
+        """
+        if start == 0:
+            np.take(self.embedding, ids.ravel(), axis=0, out=buffers.residual[0], mode="clip")
+        pass_ = _Pass(self.shape, settings, buffers, tap)
+        for stage in range(start, self.stages):
+            block, step = divmod(stage, len(STAGES))
+            enters, halfway, leaves = buffers.residual[2 * block : 2 * block + 3]
+            attended, activated = buffers.attended[block], buffers.activated[block]
+            gain = self.gains[block][step // 2]
+            if step == 0:
+                rms_norm(enters, gain, self._epsilon, buffers.normed)
+                self._attend(pass_, block, kv, attended)
+            elif step == 1:
+                pass_.multiply(block, ("o",), attended, (buffers.product,))
+                np.add(enters, buffers.product, out=halfway)
+            elif step == 2:
+                rms_norm(halfway, gain, self._epsilon, buffers.normed)
+                pass_.multiply(block, ("gate", "up"), buffers.normed, (activated, buffers.up))
+                swiglu(activated, buffers.up)
+            else:
+                pass_.multiply(block, ("down",), activated, (buffers.product,))
+                np.add(halfway, buffers.product, out=leaves)
+        rms_norm(buffers.residual[-1], self.norm, self._epsilon, buffers.normed)
+        return buffers.normed
+
+    def _attend(self, pass_: _Pass, block: int, kv: KvQuantizers, out: Array) -> None:
+        buffers, shape = pass_.buffers, self.shape
+        pass_.multiply(block, ("q", "k", "v"), buffers.normed, (buffers.q, buffers.k, buffers.v))
+        rotate(buffers.q, self._cos, self._sin, shape.heads)
+        rotate(buffers.k, self._cos, self._sin, shape.heads)
+        q, k, v, attended = (
+            x.reshape(buffers.sequences, shape.context, shape.heads, -1).transpose(0, 2, 1, 3)
+            for x in (buffers.q, buffers.k, buffers.v, out)
+        )
+        for x, quantizer, name in ((k, kv[0], "keys"), (v, kv[1], "values")):
+            if quantizer is not None:
+                x[:] = quantized(quantizer, np.ascontiguousarray(x), f"{name} of block {block}")
+        scale = np.float32((shape.width // shape.heads) ** -0.5)
+        for first in range(0, buffers.sequences, _ATTENDED):
+            some = slice(first, min(first + _ATTENDED, buffers.sequences))
+            scores = buffers.scores[: some.stop - first]
+            np.matmul(q[some], k[some].swapaxes(2, 3), out=scores)
+            causal_softmax(scores.reshape(-1, shape.context, shape.context), scale)
+            np.matmul(scores, v[some], out=attended[some])
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What stays the same through one pass."""
+
+    shape: DecoderShape
+    settings: Mapping[str, Setting]
+    buffers: Buffers
+    tap: Tap | None
+
+    def multiply(self, block: int, kinds: Sequence[str], x: Array, outs: Sequence[Array]) -> None:
+        """Write `x` times each layer's matrix; layers that quantize alike share their input."""
+        inputs: list[tuple[Setting, Array]] = []
+        for kind, out in zip(kinds, outs, strict=True):
+            name = f"{block}.{kind}"
+            setting = self.settings[name]
+            operand = next(
+                (
+                    y
+                    for other, y in inputs
+                    if other.activation is setting.activation and other.scale is setting.scale
+                ),
+                None,
+            )
+            if operand is None:
+                operand = setting.input(x, name)
+                inputs.append((setting, operand))
+            if self.tap is not None:
+                self.tap(name, x, operand)
+            np.matmul(operand, setting.weight.T, out=out)
