@@ -28,6 +28,8 @@ from archgym.cost_models.processing_elements.synthesis import (
 )
 
 _TERM = "term"
+_ROWS = 4096
+"""Designs whose areas are found at once."""
 
 
 class _Synthesised(Family):
@@ -90,7 +92,9 @@ class _Synthesised(Family):
 
         def areas(used: BoolArray) -> FloatArray:
             n = len(used)
-            asked = (used.reshape(n, -1).astype(np.float32) @ needs.reshape(-1, len(found))) > 0
+            asked = (
+                used.reshape(n, supported.size).astype(np.float32) @ needs.reshape(-1, len(found))
+            ) > 0
             stored = np.max(used.any(axis=2) * bits[0], axis=1, initial=0.0)
             stored += np.max(used.any(axis=1) * bits[1], axis=1, initial=0.0)
             return um2_per_nand2() * union.nand2(asked, stored)
@@ -112,7 +116,8 @@ class _Union:
     def __init__(self, units: tuple[Unit, ...]) -> None:
         general = multiplier("fp16", "fp16")
         units = units if general in units else (*units, general)
-        self._area = np.array([unit.nand2 for unit in units])
+        # In tenths, as the table has them: sums of whole numbers do not depend on their order.
+        self._tenths = np.rint(10 * np.array([unit.nand2 for unit in units]))
         self._float = np.array([is_float(unit) for unit in units])
         bits = np.array([accumulator_bits(unit) for unit in units])
         self._integer_bits = np.where(self._float, 0, bits)
@@ -122,7 +127,8 @@ class _Union:
             for j in range(k):
                 mutual = i > j and _covers(units[j], units[i])
                 self._covered[i, j] = i != j and _covers(units[i], units[j]) and not mutual
-        self._general = np.flatnonzero(self._covered.sum(axis=1) >= 2)
+        self._general = np.flatnonzero(self._covered.any(axis=1))
+        self._widest_first = np.argsort(-self._integer_bits, kind="stable")
 
     def nand2(self, asked: BoolArray, stored_bits: FloatArray) -> FloatArray:
         """Areas in gate equivalents.
@@ -131,28 +137,62 @@ class _Union:
             asked: Which multipliers each element needs `(n, k)`, in the order given.
             stored_bits: Of the widest operands `(n,)`.
         """
-        wanted = np.zeros((len(asked), len(self._area)), np.bool_)
-        wanted[:, : asked.shape[1]] = asked
-        areas = self._with(wanted)
-        # What one more multiplier would replace at least two of; each is tried where it may help.
-        replaced = wanted.astype(np.float32) @ self._covered[self._general].T
-        for c, unit in enumerate(self._general):
-            rows = np.flatnonzero((replaced[:, c] >= 2) & ~wanted[:, unit])
-            more = wanted[rows]
-            more[:, unit] = True
-            areas[rows] = np.minimum(areas[rows], self._with(more))
-        return np.asarray(areas + FLIP_FLOP_NAND2 * stored_bits)
+        parts = [self._nand2(asked[i : i + _ROWS]) for i in range(0, len(asked), _ROWS)]
+        return np.concatenate([*parts, np.zeros(0)]) + FLIP_FLOP_NAND2 * stored_bits
 
-    def _with(self, multipliers: BoolArray) -> FloatArray:
-        """Areas without operand registers, for multipliers `(n, k)` less those covered."""
-        kept = multipliers & ~((multipliers.astype(np.float32) @ self._covered) > 0)
-        integer = np.max(kept * self._integer_bits, axis=1, initial=0)
-        floats = (kept & self._float).any(axis=1)
+    def _nand2(self, asked: BoolArray) -> FloatArray:
+        """Areas without operand registers."""
+        wanted = np.zeros((len(asked), len(self._tenths)), np.bool_)
+        wanted[:, : asked.shape[1]] = asked
+        kept = wanted & ~((wanted.astype(np.float32) @ self._covered) > 0)
+        number = kept.astype(np.float32)
+        tenths, count = kept @ self._tenths, kept.sum(axis=1)
+        areas = self._sum(kept, tenths, count, np.zeros(len(kept)), np.zeros(len(kept)))
+        # One more multiplier in place of those that it covers, each where it covers any.
+        covered = self._covered[self._general]
+        replaced = number @ covered.T
+        idle = kept[:, self._general] | ((number @ self._covered[:, self._general]) > 0)
+        rows, c = np.nonzero((replaced > 0) & ~idle)
+        if len(rows):
+            unit = self._general[c]
+            saved = kept @ (covered * self._tenths).T
+            other = self._sum(
+                kept[rows] & (self._covered[unit] == 0),
+                tenths[rows] - saved[rows, c] + self._tenths[unit],
+                count[rows] - replaced[rows, c] + 1,
+                self._integer_bits[unit],
+                self._float[unit],
+            )
+            np.minimum.at(areas, rows, other)
+        return areas
+
+    def _sum(
+        self,
+        kept: BoolArray,
+        tenths: FloatArray,
+        count: FloatArray,
+        integer_bits: FloatArray,
+        is_float: FloatArray,
+    ) -> FloatArray:
+        """Multipliers, adders, selection and accumulator.
+
+        Args:
+            kept: Multipliers `(n, k)`, less one more.
+            tenths: Area of all, in tenths of a gate equivalent `(n,)`.
+            count: Number of all `(n,)`.
+            integer_bits: Of the one more `(n,)`, 0 for a float and without one.
+            is_float: Whether the one more has floats `(n,)`.
+        """
+        order = self._widest_first
+        first = kept[:, order].argmax(axis=1)
+        any_kept = kept[np.arange(len(kept)), order[first]]
+        integer = np.maximum(any_kept * self._integer_bits[order[first]], integer_bits)
+        floats = kept[:, self._float].any(axis=1) | (is_float > 0)
         adders = np.where(integer > 0, area_nand2("add", np.maximum(integer, 4)), 0.0)
         adders += floats * float_adder("fp32").nand2
         width = np.maximum(integer, 32 * floats)
-        selection = np.maximum(kept.sum(axis=1) - 1, 0) * width * MUX2_NAND2
-        return np.asarray(kept @ self._area + adders + selection + FLIP_FLOP_NAND2 * width)
+        selection = np.maximum(count - 1, 0) * width * MUX2_NAND2
+        return np.asarray(tenths / 10 + adders + selection + FLIP_FLOP_NAND2 * width)
 
 
 @functools.cache
