@@ -48,21 +48,21 @@ class AddOthers(ConnectorV2):  # type: ignore[misc]
 
     def __init__(self, env: ParallelDesignEnv) -> None:
         super().__init__()
-        self._sizes = {agent: _sizes(env, agent) for agent in env.possible_agents}
+        self._sizes = [_sizes(env, agent) for agent in env.possible_agents]
 
     def __call__(self, *, episodes: list[Any], batch: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Adds the column for every agent of every episode."""
         for episode in episodes:
+            # RLlib knows the agents by number, see `TeamEnv`.
             single = episode.agent_episodes
-            chosen = {
-                agent: _one_hot(single[agent].get_actions(), sizes)
-                for agent, sizes in self._sizes.items()
-            }
-            for agent in self._sizes:
-                others = [actions for each, actions in chosen.items() if each != agent]
-                rows = np.concatenate(others, axis=1) if others else chosen[agent][:, :0]
+            chosen = [
+                _one_hot(single[i].get_actions(), sizes) for i, sizes in enumerate(self._sizes)
+            ]
+            for i in range(len(chosen)):
+                others = [actions for j, actions in enumerate(chosen) if j != i]
+                rows = np.concatenate(others, axis=1) if others else chosen[i][:, :0]
                 self.add_n_batch_items(
-                    batch, OTHERS, rows, num_items=len(rows), single_agent_episode=single[agent]
+                    batch, OTHERS, rows, num_items=len(rows), single_agent_episode=single[i]
                 )
         return batch
 

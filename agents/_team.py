@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.env.wrappers.pettingzoo_env import ParallelPettingZooEnv
+from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from archgym.agents._central import OTHERS, AddOthers, CentralCritic, one_hot_size
 from archgym.agents._learner import WholeBatchLearner
@@ -27,20 +27,55 @@ SHARED = "shared"
 """Name of the policy that all agents share."""
 
 
-class TeamEnv(ParallelPettingZooEnv):  # type: ignore[misc]
-    """The environment as RLlib wants it; once the budget is spent, steps end without evaluation."""
+class TeamEnv(MultiAgentEnv):  # type: ignore[misc]
+    """The environment as RLlib wants it, with numbers for agents.
 
-    def step(self, action_dict: Mapping[str, Any]) -> tuple[Any, ...]:
+    RLlib goes through sets of agents, and the order of a set of names differs from process to
+    process. Once the budget is spent, steps end without evaluation.
+
+    Args:
+        inner: the environment.
+    """
+
+    def __init__(self, inner: ParallelDesignEnv) -> None:
+        super().__init__()
+        self._inner = inner
+        self._names = list(inner.possible_agents)
+        self.agents = self.possible_agents = list(range(len(self._names)))
+        self.observation_spaces = self._numbered(inner.observation_space)
+        self.action_spaces = self._numbered(inner.action_space)
+        self.observation_space = gymnasium.spaces.Dict(self.observation_spaces)
+        self.action_space = gymnasium.spaces.Dict(self.action_spaces)
+
+    def _numbered(self, value_of: Callable[[str], Any]) -> dict[Any, Any]:
+        return {i: value_of(name) for i, name in enumerate(self._names)}
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, Any]:
+        """Starts an episode."""
+        observations, infos = self._inner.reset()
+        return self._numbered(observations.__getitem__), self._numbered(infos.__getitem__)
+
+    def step(self, action_dict: Mapping[int, Any]) -> tuple[Any, ...]:
         """Evaluates a joint design."""
+        actions = {name: action_dict[i] for i, name in enumerate(self._names)}
         try:
-            answer: tuple[Any, ...] = super().step(action_dict)
+            answer = self._inner.step(actions)
         except BudgetExhausted:
-            env = self.par_env
-            observations, infos = env.reset()
-            ended = {agent: True for agent in [*env.agents, "__all__"]}
-            running = dict.fromkeys(ended, False)
-            return observations, dict.fromkeys(env.agents, 0.0), ended, running, infos
-        return answer
+            observations, infos = self.reset()
+            ended = self._numbered(lambda _: True) | {"__all__": True}
+            return (
+                observations,
+                self._numbered(lambda _: 0.0),
+                ended,
+                dict.fromkeys(ended, False),
+                infos,
+            )
+        observations, rewards, ended, truncated, infos = (
+            self._numbered(each.__getitem__) for each in answer
+        )
+        for each in (ended, truncated):
+            each["__all__"] = all(each.values())
+        return observations, rewards, ended, truncated, infos
 
 
 class IdentityEnv(ParallelDesignEnv):
@@ -136,8 +171,8 @@ def train_team(
             learner_connector=(lambda *_, **__: AddOthers(shown)) if kind == "central" else None,
         )
         .multi_agent(
-            policies=set(policies),
-            policy_mapping_fn=lambda agent, *_, **__: SHARED if kind == "shared" else agent,
+            policies=policies,
+            policy_mapping_fn=lambda agent, *_, **__: policies[0 if kind == "shared" else agent],
         )
         .training(
             train_batch_size_per_learner=designs_per_update,
