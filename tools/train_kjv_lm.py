@@ -34,7 +34,7 @@ CALIBRATION_TOKENS = 40_961
 """Of the training text that ships for calibration: 320 sequences of 128 and the last target."""
 
 
-LOG_STEPS = 200
+LOG_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Recipe:
 
 RECIPES = {
     "kjv-lm": Recipe(width=128, hidden=256, blocks=4, heads=4, steps=5_600),
-    "kjv-lm-3m": Recipe(width=256, hidden=512, blocks=4, heads=8, steps=1_500),
+    "kjv-lm-3m": Recipe(width=256, hidden=512, blocks=4, heads=8, steps=1_000),
 }
 
 

@@ -101,6 +101,15 @@ class Evaluation:
     tokens: int
     correct: NDArray[np.float64] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse losses that are not numbers.
+
+        Raises:
+            ValueError: If one is NaN or infinite.
+        """
+        if not (np.isfinite(self.nll).all() and np.isfinite(self.kl).all()):
+            raise ValueError("evaluation: NaN or infinity; a layer's output exceeds float32")
+
     @property
     def cross_entropy(self) -> float:
         """Mean cross-entropy in nats per token; all sequences are of one length."""

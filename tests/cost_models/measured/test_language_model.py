@@ -12,6 +12,9 @@ from archgym.cost_models.measured.language_model import LanguageModel
 from archgym.cost_models.measured.outliers import with_outliers
 
 TOLERANCE = 2e-5
+LANGUAGE_MODELS = [
+    name for name in measured.names() if name.startswith("kjv-lm") and "outlier" not in name
+]
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +118,10 @@ def test_logits_are_those_of_torch(network):
     assert np.abs(network.logits(ids) - expected).max() < TOLERANCE
 
 
-def test_the_model_card_states_the_measured_perplexity(network):
-    result = network.evaluate(tokens=2048)
-    stated = measured.about("kjv-lm")["validation_perplexity_2048_tokens"]
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+def test_the_catalogue_states_the_measured_perplexity(name):
+    result = measured.load(name).evaluate(tokens=2048)
+    stated = measured.about(name)["validation_perplexity_2048_tokens"]
     assert result.perplexity == pytest.approx(stated, rel=1e-5)
     assert abs(result.divergence) < 1e-9
 
@@ -291,6 +295,7 @@ NAN = np.full((128, 128), np.nan, np.float32)
         ({"activations": {"1.k": lambda x: x[:1]}}, "layer 1.k: quantizer returned shape"),
         ({"scales": {"1.k": np.zeros(128)}}, "layer 1.k: must be positive"),
         ({"scales": {"1.k": np.ones(4)}}, r"layer 1.k: shape \(4,\)"),
+        ({"weights": {"0.q": np.full((128, 128), 3e38)}}, "exceeds float32"),
         ({"kv": (None, lambda x: x / 0)}, "values of block 0"),
         ({"split": "train"}, "'train' is none of"),
         ({"tokens": 100}, "100 is no multiple"),
