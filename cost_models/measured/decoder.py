@@ -14,7 +14,13 @@ from typing import TypeAlias
 import numpy as np
 
 from archgym.cost_models.measured.arrays import Array, Ids, Quantizer
-from archgym.cost_models.measured.kernels import causal_softmax, rms_norm, rotate, swiglu
+from archgym.cost_models.measured.kernels import (
+    add_rms_norm,
+    causal_softmax,
+    rms_norm,
+    rotate,
+    swiglu,
+)
 from archgym.cost_models.measured.network import Setting, quantized
 
 STAGES = (("q", "k", "v"), ("o",), ("gate", "up"), ("down",))
@@ -123,26 +129,41 @@ class Decoder:
         if start == 0:
             np.take(self.embedding, ids.ravel(), axis=0, out=buffers.residual[0], mode="clip")
         pass_ = _Pass(self.shape, settings, buffers, tap)
+        if start % len(STAGES) in (0, 2):
+            half = start // 2
+            rms_norm(buffers.residual[half], self._gain(half), self._epsilon, buffers.normed)
         for stage in range(start, self.stages):
             block, step = divmod(stage, len(STAGES))
-            enters, halfway, leaves = buffers.residual[2 * block : 2 * block + 3]
             attended, activated = buffers.attended[block], buffers.activated[block]
-            gain = self.gains[block][step // 2]
             if step == 0:
-                rms_norm(enters, gain, self._epsilon, buffers.normed)
                 self._attend(pass_, block, kv, attended)
             elif step == 1:
                 pass_.multiply(block, ("o",), attended, (buffers.product,))
-                np.add(enters, buffers.product, out=halfway)
+                self._leave(2 * block, buffers)
             elif step == 2:
-                rms_norm(halfway, gain, self._epsilon, buffers.normed)
                 pass_.multiply(block, ("gate", "up"), buffers.normed, (activated, buffers.up))
                 swiglu(activated, buffers.up)
             else:
                 pass_.multiply(block, ("down",), activated, (buffers.product,))
-                np.add(halfway, buffers.product, out=leaves)
-        rms_norm(buffers.residual[-1], self.norm, self._epsilon, buffers.normed)
+                self._leave(2 * block + 1, buffers)
         return buffers.normed
+
+    def _gain(self, half: int) -> Array:
+        """Of the norm before a half of a block, or after the last one."""
+        block, second = divmod(half, 2)
+        return self.norm if block == self.shape.blocks else self.gains[block][second]
+
+    def _leave(self, half: int, buffers: Buffers) -> None:
+        """Add a half's product to what entered it, and norm the sum for the next."""
+        residual = buffers.residual
+        add_rms_norm(
+            residual[half],
+            buffers.product,
+            self._gain(half + 1),
+            self._epsilon,
+            residual[half + 1],
+            buffers.normed,
+        )
 
     def _attend(self, pass_: _Pass, block: int, kv: KvQuantizers, out: Array) -> None:
         buffers, shape = pass_.buffers, self.shape

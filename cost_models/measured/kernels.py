@@ -130,6 +130,21 @@ def rms_norm(x: Array, gain: Array, epsilon: np.float32, out: Array) -> None:
 
 
 @vectorising
+def add_rms_norm(
+    x: Array, y: Array, gain: Array, epsilon: np.float32, total: Array, out: Array
+) -> None:
+    """`total` = x + y, all (n, width), and `out` = `rms_norm` of it, in one pass."""
+    n, width = x.shape
+    for i in range(n):
+        for j in range(width):
+            total[i, j] = x[i, j] + y[i, j]
+        mean = sum_of_squares(total[i]) / np.float32(width)
+        scale = _ONE / np.float32(math.sqrt(mean + epsilon))
+        for j in range(width):
+            out[i, j] = total[i, j] * scale * gain[j]
+
+
+@vectorising
 def rotate(x: Array, cos: Array, sin: Array, heads: int) -> None:
     """Rotary positions in place: x (n, heads * 2 half), cos and sin (context, half).
 
