@@ -8,26 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archgym.cost_models.accelerator.chip import FloatArray, dram_of, formats_of, vector_pj
+from archgym.cost_models.accelerator.chip import FloatArray, formats_of, vector_pj
 from archgym.cost_models.accelerator.network import Network
 from archgym.cost_models.accelerator.spatial.chips import (
     SpatialDesigns,
-    areas_of,
     chip_rows,
     outside_bytes_per_s,
 )
 from archgym.cost_models.accelerator.spatial.layers import layers_of
 from archgym.cost_models.accelerator.spatial.pricing import (
+    BUS_PJ,
     COSTS,
     CYCLE_PJ,
     CYCLES,
-    DRAM_INPUT_BYTES,
-    DRAM_OUTPUT_BYTES,
-    DRAM_WEIGHT_BYTES,
-    NETWORK_PJ,
-    PRODUCTS_PJ,
-    REGISTERS_PJ,
-    SRAM_PJ,
+    DRAM_PJ,
+    FILE_PJ,
+    INPUT_BYTES,
+    INPUT_READ_PJ,
+    INPUT_WRITE_PJ,
+    MAC_PJ,
+    OUTPUT_READ_PJ,
+    OUTPUT_WRITE_PJ,
+    SUM_BYTES,
+    TOTALS,
+    WEIGHT_READ_PJ,
+    WEIGHT_WRITE_PJ,
 )
 from archgym.cost_models.accelerator.spatial.search import MAPPING_CELLS, OBJECTIVES
 from archgym.cost_models.accelerator.work import products_of, work_of
@@ -42,20 +47,16 @@ class SpatialCosts:
     """Costs of a network on chips.
 
     Attributes:
-        operator_s: `(d, o)` time of all runs of an operator.
         latency_s: `(d,)`; infinite where a product has no mapping.
+        totals: `(d, totals)` sums over all runs of all products, in the order of `pricing.TOTALS`.
         energy_j: `(d,)` by name of `ENERGY_PARTS`.
-        area_mm2: `(d,)` by name of `chips.AREA_PARTS`.
         dram_bytes: `(d,)` moved.
-        possible: `(d,)` whether every product has a mapping.
     """
 
-    operator_s: FloatArray
     latency_s: FloatArray
+    totals: FloatArray
     energy_j: dict[str, FloatArray]
-    area_mm2: dict[str, FloatArray]
     dram_bytes: FloatArray
-    possible: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,9 @@ class SpatialModel:
         names = self.work.names
         # Operator of every product, and runs of every layer.
         self._operator = np.array([names.index(name) for name in self.products.names])
+        each = [product for _, product in network.products]
+        self._macs = np.array([product.macs for product in each], np.float64)
+        self.outputs = np.array([p.batch * p.n * p.k * p.p * p.q for p in each], np.float64)
         self._runs = np.bincount(
             self.layers.of_product, self.products.count, minlength=len(self.layers)
         )
@@ -175,34 +179,52 @@ class SpatialModel:
             designs: Chips.
             mapped: Mappings of `self.layers` on them.
         """
-        work, costs = self.work, mapped.costs
-        possible = np.logical_and.reduce(np.isfinite(costs[:, :, CYCLES]), axis=1)
-        costs = np.where(possible[:, None, None], costs, np.inf)
-        clock = designs.chip.clock_ghz[:, None] * 1e9
+        possible = np.logical_and.reduce(np.isfinite(mapped.costs[:, :, CYCLES]), axis=1)
+        costs = np.where(possible[:, None, None], mapped.costs, np.inf)
+        latency = self.operator_s(designs, costs).sum(axis=1)
+        # One product after the other, so that a chip's sums do not depend on the batch.
+        totals = np.zeros((len(costs), len(TOTALS)))
+        for layer, runs in enumerate(self._runs):
+            totals += runs * costs[:, layer, TOTALS]
+        return self.costs_from(designs, latency, totals)
+
+    def operator_s(self, designs: SpatialDesigns, costs: FloatArray) -> FloatArray:
+        """Time `(d, o)` of all runs of operators.
+
+        Args:
+            designs: Chips.
+            costs: Of layers `(d, l, COSTS)`.
+        """
+        work, clock = self.work, designs.chip.clock_ghz[:, None] * 1e9
         array_s = np.zeros((len(costs), len(work.names)))
         for product, operator in enumerate(self._operator):
             array_s[:, operator] += costs[:, self.layers.of_product[product], CYCLES] / clock[:, 0]
-        other = self.other_bytes(designs)
+        waited = self.other_bytes(designs) / outside_bytes_per_s(designs)[:, None]
         vector_s = work.operations / (designs.chip.vector_lanes[:, None] * clock)
-        waited = other / outside_bytes_per_s(designs)[:, None]
-        operator_s = work.count * np.maximum(array_s + waited, vector_s)
-        latency = operator_s.sum(axis=1)
-        totals = np.einsum("dlc,l->dc", costs, self._runs)
-        dram = totals[:, DRAM_WEIGHT_BYTES] + totals[:, DRAM_INPUT_BYTES]
-        dram = dram + totals[:, DRAM_OUTPUT_BYTES] + (other * work.count).sum(axis=1)
-        chips = chip_rows(designs)
+        found: FloatArray = work.count * np.maximum(array_s + waited, vector_s)
+        return found
+
+    def costs_from(
+        self, designs: SpatialDesigns, latency_s: FloatArray, totals: FloatArray
+    ) -> SpatialCosts:
+        """Costs of the network from its latency `(d,)` and its totals `(d, totals)`."""
+        work = self.work
+        macs = float((self.products.count * self._macs).sum())
+        outputs = float((self.products.count * self.outputs).sum())
         operations = float((work.operations * work.count).sum())
-        leakage_w = 1e-12 * chips[:, CYCLE_PJ] * clock[:, 0]
-        energy = {
-            "products": 1e-12 * totals[:, PRODUCTS_PJ],
-            "registers": 1e-12 * totals[:, REGISTERS_PJ],
-            "network": 1e-12 * totals[:, NETWORK_PJ],
-            "vector": np.full_like(latency, 1e-12 * operations * vector_pj(designs.chip.node_nm)),
-            "sram": 1e-12 * totals[:, SRAM_PJ],
-            "dram": 1e-12 * dram * dram_of(designs.chip)[1],
-            "leakage": leakage_w * latency,
+        other = (self.other_bytes(designs) * work.count).sum(axis=1)
+        chips = chip_rows(designs)
+        energy = energy_of(chips, macs, outputs, totals)
+        dram = dram_bytes_of(chips, outputs, totals) + other
+        leakage_w = 1e-12 * chips[:, CYCLE_PJ] * designs.chip.clock_ghz * 1e9
+        vector_j = 1e-12 * operations * vector_pj(designs.chip.node_nm)
+        energy |= {
+            "vector": np.full_like(latency_s, vector_j),
+            "dram": 1e-12 * dram * chips[:, DRAM_PJ],
+            "leakage": leakage_w * latency_s,
         }
-        return SpatialCosts(operator_s, latency, energy, areas_of(designs), dram, possible)
+        ordered = {part: energy[part] for part in ENERGY_PARTS}
+        return SpatialCosts(latency_s, totals, ordered, dram)
 
     def products_of_operator(self, number: int) -> list[int]:
         """Numbers of the products of an operator of `work`."""
@@ -232,6 +254,56 @@ class SpatialModel:
         return np.maximum(weights, 0.0), np.maximum(inputs, 0.0)
 
 
+def energy_of(
+    chips: FloatArray, macs: float, outputs: float, totals: FloatArray
+) -> dict[str, FloatArray]:
+    """Energy in J of products, registers, network and buffers, `(d,)` each.
+
+    Args:
+        chips: `(d, CHIP_CELLS)`.
+        macs: Multiply-accumulates.
+        outputs: Elements that products make.
+        totals: `(d, totals)` in the order of `pricing.TOTALS`.
+    """
+    files, weights, inputs, updates, dram_w, dram_i, spilled = totals.T
+    sums = SUM_BYTES * outputs
+    fetches, drained = updates - sums, sums + spilled
+    sram = (
+        weights * chips[:, WEIGHT_READ_PJ]
+        + dram_w * chips[:, WEIGHT_WRITE_PJ]
+        + inputs * chips[:, INPUT_READ_PJ]
+        + dram_i * chips[:, INPUT_WRITE_PJ]
+        + (fetches + drained) * chips[:, OUTPUT_READ_PJ]
+        + (updates + spilled) * chips[:, OUTPUT_WRITE_PJ]
+    )
+    return {
+        "products": 1e-12 * macs * chips[:, MAC_PJ],
+        "registers": 1e-12 * files * chips[:, FILE_PJ],
+        "network": 1e-12 * bus_bytes_of(outputs, totals) * chips[:, BUS_PJ],
+        "sram": 1e-12 * sram,
+    }
+
+
+def bus_bytes_of(outputs: float, totals: FloatArray) -> FloatArray:
+    """Bytes on the buses `(d,)`; arguments as of `energy_of`."""
+    found: FloatArray = totals[:, 1] + totals[:, 2] + 2 * totals[:, 3] - SUM_BYTES * outputs
+    return found
+
+
+def buffer_bytes_of(outputs: float, totals: FloatArray) -> FloatArray:
+    """Bytes read and written in the buffers `(d,)`; arguments as of `energy_of`."""
+    outside = totals[:, 4] + totals[:, 5] + 2 * totals[:, 6] + SUM_BYTES * outputs
+    found: FloatArray = bus_bytes_of(outputs, totals) + outside
+    return found
+
+
+def dram_bytes_of(chips: FloatArray, outputs: float, totals: FloatArray) -> FloatArray:
+    """Bytes between DRAM and buffers `(d,)`; arguments as of `energy_of`."""
+    results = outputs * chips[:, INPUT_BYTES]
+    found: FloatArray = totals[:, 4] + totals[:, 5] + 2 * totals[:, 6] + results
+    return found
+
+
 def _joined(parts: list[SpatialCosts]) -> SpatialCosts:
     """Parts of a batch, one after the other."""
 
@@ -239,10 +311,8 @@ def _joined(parts: list[SpatialCosts]) -> SpatialCosts:
         return {name: np.concatenate([each[name] for each in tables]) for name in tables[0]}
 
     return SpatialCosts(
-        np.concatenate([part.operator_s for part in parts]),
         np.concatenate([part.latency_s for part in parts]),
+        np.concatenate([part.totals for part in parts]),
         by_name([part.energy_j for part in parts]),
-        by_name([part.area_mm2 for part in parts]),
         np.concatenate([part.dram_bytes for part in parts]),
-        np.concatenate([part.possible for part in parts]),
     )

@@ -79,13 +79,33 @@ SUM_BYTES = 4.0
     SRAM_PJ,
     OUTSIDE_PJ,
     FILE_BYTES,
-    BUS_BYTES,
-    BUFFER_BYTES,
+    WEIGHT_BUS_BYTES,
+    INPUT_BUS_BYTES,
+    UPDATE_BYTES,
     DRAM_WEIGHT_BYTES,
     DRAM_INPUT_BYTES,
-    DRAM_OUTPUT_BYTES,
+    SPILLED_BYTES,
     COSTS,
-) = range(20)
+) = range(21)
+# What energy and traffic of a network are made of: sums of these over its products.
+TOTALS = (
+    FILE_BYTES,
+    WEIGHT_BUS_BYTES,
+    INPUT_BUS_BYTES,
+    UPDATE_BYTES,
+    DRAM_WEIGHT_BYTES,
+    DRAM_INPUT_BYTES,
+    SPILLED_BYTES,
+)
+TOTAL_NAMES = (
+    "file_bytes",
+    "weight_bus_bytes",
+    "input_bus_bytes",
+    "update_bytes",
+    "dram_weight_bytes",
+    "dram_input_bytes",
+    "spilled_bytes",
+)
 
 
 @apart
@@ -128,11 +148,12 @@ def price(layer: FloatArray, chip: FloatArray, counts: FloatArray, costs: FloatA
         + counts[WEIGHT_FILLS] * b_w
         + counts[INPUT_FILLS] * b_i
     )
-    costs[BUS_BYTES] = weights + inputs + updates + fetches
-    costs[BUFFER_BYTES] = costs[BUS_BYTES] + dram_w + dram_i + drained + spilled
+    costs[WEIGHT_BUS_BYTES] = weights
+    costs[INPUT_BUS_BYTES] = inputs
+    costs[UPDATE_BYTES] = updates
     costs[PRODUCTS_PJ] = groups * macs * chip[MAC_PJ]
     costs[REGISTERS_PJ] = costs[FILE_BYTES] * chip[FILE_PJ]
-    costs[NETWORK_PJ] = costs[BUS_BYTES] * chip[BUS_PJ]
+    costs[NETWORK_PJ] = (weights + inputs + updates + fetches) * chip[BUS_PJ]
     costs[SRAM_PJ] = (
         weights * chip[WEIGHT_READ_PJ]
         + dram_w * chip[WEIGHT_WRITE_PJ]
@@ -144,4 +165,4 @@ def price(layer: FloatArray, chip: FloatArray, counts: FloatArray, costs: FloatA
     costs[OUTSIDE_PJ] = dram * chip[DRAM_PJ]
     costs[DRAM_WEIGHT_BYTES] = dram_w
     costs[DRAM_INPUT_BYTES] = dram_i
-    costs[DRAM_OUTPUT_BYTES] = dram_o
+    costs[SPILLED_BYTES] = spilled

@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archgym.cost_models.accelerator.chip import dram_of, vector_pj
+from archgym.cost_models.accelerator.chip import vector_pj
 from archgym.cost_models.accelerator.spatial.chips import (
     SpatialDesigns,
     chip_rows,
     outside_bytes_per_s,
 )
-from archgym.cost_models.accelerator.spatial.costs import SpatialModel, best_mappings
+from archgym.cost_models.accelerator.spatial.costs import (
+    ENERGY_PARTS,
+    SpatialModel,
+    best_mappings,
+    buffer_bytes_of,
+    bus_bytes_of,
+    dram_bytes_of,
+    energy_of,
+)
 from archgym.cost_models.accelerator.spatial.nests import SpatialMapping
 from archgym.cost_models.accelerator.spatial.pricing import (
-    BUFFER_BYTES,
-    BUS_BYTES,
     COMPUTE_CYCLES,
     CYCLE_PJ,
     CYCLES,
     DRAM_CYCLES,
-    DRAM_INPUT_BYTES,
-    DRAM_OUTPUT_BYTES,
-    DRAM_WEIGHT_BYTES,
+    DRAM_PJ,
     EXPOSED_CYCLES,
-    FILE_BYTES,
     INPUT_CYCLES,
-    NETWORK_PJ,
     OUTPUT_CYCLES,
-    PRODUCTS_PJ,
-    REGISTERS_PJ,
-    SRAM_PJ,
+    TOTALS,
     WEIGHT_CYCLES,
 )
 from archgym.cost_models.accelerator.spatial.tiling import FloatArray
@@ -138,37 +138,41 @@ def _operator(
     costs: FloatArray,
     products: list[MappedProduct],
 ) -> OperatorReport:
-    work, clock = model.work, float(designs.chip.clock_ghz[0]) * 1e9
-    own = [model.layers.of_product[p] for p in model.products_of_operator(number)]
-    count, total = float(work.count[number]), costs[own].sum(axis=0)
+    work, chips = model.work, chip_rows(designs)
+    clock = float(designs.chip.clock_ghz[0]) * 1e9
+    numbers = model.products_of_operator(number)
+    own = [int(model.layers.of_product[p]) for p in numbers]
+    count = float(work.count[number])
     other = float(model.other_bytes(designs)[0, number])
     waited = other / float(outside_bytes_per_s(designs)[0])
     vector_s = float(work.operations[number]) / (float(designs.chip.vector_lanes[0]) * clock)
-    array_s = total[CYCLES] / clock + waited
-    latency = count * max(array_s, vector_s)
-    dram = total[DRAM_WEIGHT_BYTES] + total[DRAM_INPUT_BYTES] + total[DRAM_OUTPUT_BYTES] + other
-    dram_pj = float(dram_of(designs.chip)[1][0])
-    leakage_w = 1e-12 * float(chip_rows(designs)[0, CYCLE_PJ]) * clock
+    array_s = float(costs[own, CYCLES].sum()) / clock + waited
+    latency = float(model.operator_s(designs, costs[None])[0, number])
+    totals = count * costs[own][:, TOTALS].sum(axis=0)[None]
+    outputs = count * float(model.outputs[numbers].sum())
     operations = count * float(work.operations[number])
-    energy = {
-        "products": 1e-12 * count * float(total[PRODUCTS_PJ]),
-        "registers": 1e-12 * count * float(total[REGISTERS_PJ]),
-        "network": 1e-12 * count * float(total[NETWORK_PJ]),
-        "vector": 1e-12 * operations * vector_pj(designs.chip.node_nm),
-        "sram": 1e-12 * count * float(total[SRAM_PJ]),
-        "dram": 1e-12 * count * float(dram) * dram_pj,
-        "leakage": leakage_w * latency,
+    dram = dram_bytes_of(chips, outputs, totals) + count * other
+    parts = energy_of(chips, count * float(work.macs[number]), outputs, totals)
+    parts |= {
+        "vector": np.array([1e-12 * operations * vector_pj(designs.chip.node_nm)]),
+        "dram": 1e-12 * dram * chips[:, DRAM_PJ],
+        "leakage": 1e-12 * chips[:, CYCLE_PJ] * clock * latency,
     }
-    moved = (total[FILE_BYTES], total[BUS_BYTES], total[BUFFER_BYTES], dram)
+    moved = (
+        totals[:, 0],
+        bus_bytes_of(outputs, totals),
+        buffer_bytes_of(outputs, totals),
+        dram,
+    )
     return OperatorReport(
         work.names[number],
         count,
         count * float(work.macs[number]),
         operations,
         latency,
-        energy,
+        {part: float(parts[part][0]) for part in ENERGY_PARTS},
         _bound(own, products, waited * clock, vector_s > array_s),
-        {name: count * float(each) for name, each in zip(LEVELS, moved, strict=True)},
+        {name: float(each[0]) for name, each in zip(LEVELS, moved, strict=True)},
         tuple(products[layer] for layer in own),
     )
 

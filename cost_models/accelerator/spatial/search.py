@@ -36,10 +36,7 @@ from archgym.cost_models.accelerator.spatial.pricing import (
     CYCLE_PJ,
     CYCLES,
     DRAM,
-    DRAM_INPUT_BYTES,
-    DRAM_OUTPUT_BYTES,
     DRAM_PJ,
-    DRAM_WEIGHT_BYTES,
     FILE_ROOM,
     FLOW,
     INPUT_BYTES,
@@ -513,9 +510,7 @@ def best_of_layer(
                     break
                 evaluate(layer, chip, own, array_stays, tile_stays[g], counts, costs)
                 evaluated += 1
-                moved = costs[DRAM_WEIGHT_BYTES] + costs[DRAM_INPUT_BYTES]
-                moved += costs[DRAM_OUTPUT_BYTES]
-                cycles = costs[CYCLES]
+                moved, cycles = moved_bytes(layer, chip, counts), costs[CYCLES]
                 energy = on_chip_pj(costs) + costs[OUTSIDE_PJ] + cycles * idle_pj
                 value = first_value(objective, energy, cycles, moved)
                 other = second_value(objective, energy, cycles)

@@ -24,7 +24,8 @@ LAYERS = np.array(
         layer_row(Product(1, 1, 24, 10, 19, 23, 5, 5, dilation=(2, 2))),
     ]
 )
-DRAM = (pricing.DRAM_WEIGHT_BYTES, pricing.DRAM_INPUT_BYTES, pricing.DRAM_OUTPUT_BYTES)
+# In pJ, of chips with one type of DRAM: as good as bytes.
+DRAM = (pricing.OUTSIDE_PJ,)
 
 
 def shapes(spatial, flow: str):
