@@ -11,8 +11,10 @@ systolic arrays, where an array of as many elements stands for the clusters and 
 three for those that systolic arrays have not.
 
 With `--gap`: how far the energy of mappings is above the best that a seeded evolution over all
-exact factors, places and orders finds on the same chips (`loopnest.mapper.search`). With `--nvdla`:
-frame rates beside those that NVIDIA publishes.
+exact factors, places and orders finds on the same chips (`loopnest.mapper.search`); flexible arrays
+with clusters of one element, as the evolution would unroll any dimension in a cluster.
+
+With `--nvdla`: frame rates beside those that NVIDIA publishes.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ def compare(space: str, workload: str, count: int) -> None:
 
 def as_systolic(task: Task, workload: str, rows: npt.NDArray[np.int64]) -> Metrics:
     """Spatial chips as systolic arrays of as many elements, clusters one below the other."""
-    designs: SpatialDesigns = task.model._template.chips(task.space, rows).designs
+    designs: SpatialDesigns = task.model.chips(rows)
     model = ChipModel(load_network(workload, 1))
     tall = replace(designs.chip, rows=designs.chip.rows * designs.cluster)
     count = len(rows)
@@ -131,7 +133,12 @@ def print_gap(rounds: int) -> None:
     task = archgym.make_task("Accelerator-v0", batch=1)
     base = task.space.decode(task.default)
     chips = {
-        "nvdla, flexible": {"Dataflow": "flexible"},
+        "32 x 32, 16 bytes": {
+            "Dataflow": "flexible",
+            "Rows": 32,
+            "Columns": 32,
+            "ClusterPEs": 1,
+        },
         "16 x 16, 64 bytes": {
             "Dataflow": "flexible",
             "Rows": 16,
@@ -139,7 +146,7 @@ def print_gap(rounds: int) -> None:
             "ClusterPEs": 1,
             "RegisterFileBytes": 64,
         },
-        "eyeriss-like, flexible": {
+        "12 x 14, 512 bytes": {
             "Dataflow": "flexible",
             "Rows": 12,
             "Columns": 14,
@@ -152,7 +159,7 @@ def print_gap(rounds: int) -> None:
     }
     for name, change in chips.items():
         row = task.space.encode({**base, **change})[None]
-        designs: SpatialDesigns = task.model._template.chips(task.space, row).designs
+        designs: SpatialDesigns = task.model.chips(row)
         gaps = np.array(
             [gap for each in ("resnet50", "bert-base") for gap in gaps_of(each, designs, rounds)]
         )

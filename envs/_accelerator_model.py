@@ -11,7 +11,7 @@ import numpy as np
 from archgym.cost_model import Costs, FloatFeatures
 from archgym.cost_models.accelerator.network import Network
 from archgym.cost_models.accelerator.spatial.report import OperatorReport
-from archgym.envs._accelerator_fidelities import NetworkCosts, NetworkModel, Template
+from archgym.envs._accelerator_fidelities import Chips, NetworkCosts, NetworkModel, Template
 from archgym.envs._accelerator_metrics import METRICS
 from archgym.metric import FloatArray, Metric
 from archgym.space import IntArray, Value
@@ -78,8 +78,33 @@ class Accelerator:
         """Evaluates every design on every network."""
         found = {name: np.empty(len(designs)) for name in self._found}
         for batch, which in self._by_batch(designs):
-            for name, values in self._chunk(batch, designs[which]).items():
+            chips = self._template.chips(self.space, designs[which])
+            costs = [model.costs(chips.designs) for model in self._at(batch).models]
+            for name, values in self._gathered(batch, chips, costs).items():
                 found[name][which] = values
+        return self._answer(found)
+
+    def answer(self, designs: IntArray, costs: Sequence[NetworkCosts]) -> Costs:
+        """What `evaluate` says of designs whose networks cost so much, where there is one batch.
+
+        Args:
+            designs: `(n, d)`.
+            costs: of each network, as its model finds them.
+        """
+        (batch,) = self._batches
+        chips = self._template.chips(self.space, designs)
+        return self._answer(dict(self._gathered(batch, chips, costs)))
+
+    def chips(self, designs: IntArray) -> Any:
+        """The chips of designs `(n, d)`, as the models of networks take them."""
+        return self._template.chips(self.space, designs).designs
+
+    def models(self, batch: int) -> Sequence[NetworkModel[Any]]:
+        """The networks at a batch."""
+        return self._at(batch).models
+
+    def _answer(self, found: dict[str, FloatArray]) -> Costs:
+        """Metrics, broken rules and parts from what `_gathered` gives."""
         impossible = ~np.isfinite(found["latency_s"])
         for name in ("latency_s", "dram_bytes"):
             found[name][impossible] = np.nan
@@ -130,19 +155,18 @@ class Accelerator:
             for name, model in zip(self._makers, models, strict=True)
         }
 
-    def _chunk(self, batch: int, designs: IntArray) -> dict[str, FloatArray]:
-        """Evaluates designs of one batch: what metrics are made of."""
-        chips = self._template.chips(self.space, designs)
-        networks = self._at(batch)
-        costs = [model.costs(chips.designs) for model in networks.models]
-        one = np.ones(len(designs))
+    def _gathered(
+        self, batch: int, chips: Chips[Any], costs: Sequence[NetworkCosts]
+    ) -> Mapping[str, FloatArray]:
+        """What metrics are made of, of chips and the costs of their networks at a batch."""
+        one = np.ones(len(chips.memory_bytes))
         parts = {f"energy_j/{part}": values for part, values in self._energy(costs).items()}
         parts |= {f"area_mm2/{part}": values for part, values in chips.area_mm2.items()}
         return parts | {
             "batch": batch * one,
             "latency_s": self._combined([each.latency_s for each in costs]),
             "dram_bytes": self._combined([each.dram_bytes for each in costs]),
-            "macs": self._combined([macs * one for macs in networks.macs]),
+            "macs": self._combined([macs * one for macs in self._at(batch).macs]),
             "peak_macs_per_s": chips.peak_macs_per_s,
             "dram_bytes_per_s": chips.dram_bytes_per_s,
             "memory_bytes": chips.memory_bytes,

@@ -14,7 +14,7 @@ from archgym.cost_models.accelerator.spatial.chips import (
     areas_of,
     spatial_machine,
 )
-from archgym.cost_models.accelerator.spatial.costs import ENERGY_PARTS, SpatialModel
+from archgym.cost_models.accelerator.spatial.costs import ENERGY_PARTS, SpatialCosts, SpatialModel
 from archgym.cost_models.accelerator.spatial.dataflows import FLOWS
 from archgym.cost_models.accelerator.spatial.report import OperatorReport, operator_report
 from archgym.envs._accelerator_fidelities import Chips, NetworkCosts, NetworkModel, RooflineNetwork
@@ -33,6 +33,7 @@ from archgym.envs._accelerator_parameters import (
     vector_parameter,
     with_fixed,
 )
+from archgym.metric import FloatArray
 from archgym.space import BoolArray, Columns, Constraint, DesignSpace, IntArray, Parameter, Value
 
 _EDGES = (1, 2, 4, 6, 8, 12, 14, 16, 24, 32, 48, 64, 96, 128)
@@ -212,12 +213,21 @@ class LoopNestNetwork:
 
     def costs(self, designs: SpatialDesigns) -> NetworkCosts:
         """Evaluates chips."""
-        found = self.model.costs(designs)
-        return NetworkCosts(found.latency_s, found.energy_j, found.dram_bytes)
+        return _as_network_costs(self.model.costs(designs))
+
+    def costs_from(
+        self, designs: SpatialDesigns, latency_s: FloatArray, totals: FloatArray
+    ) -> NetworkCosts:
+        """What `costs` says, from latencies and totals that were kept."""
+        return _as_network_costs(self.model.costs_from(designs, latency_s, totals))
 
     def report(self, designs: SpatialDesigns) -> tuple[OperatorReport, ...]:
         """One chip, operator by operator."""
         return operator_report(self.model, designs)
+
+
+def _as_network_costs(costs: SpatialCosts) -> NetworkCosts:
+    return NetworkCosts(costs.latency_s, costs.energy_j, costs.dram_bytes)
 
 
 def _array() -> Sequence[Parameter]:

@@ -6,6 +6,7 @@ Spaces are kinds of chips, `spatial` and `systolic`; `small` is a part of `spati
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from archgym.environment import Environment, Fidelity, Option
 from archgym.envs._accelerator_metrics import OBJECTIVES
 
 if TYPE_CHECKING:
-    from archgym.envs._accelerator_model import Maker
+    from archgym.envs._accelerator_model import Accelerator, Maker
+    from archgym.table import TableModel
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 """Batches that a design may choose where none is given."""
@@ -27,8 +29,10 @@ _LIMITS = {"most_area_mm2": "area_mm2", "most_power_w": "power_w"}
 _COSTS = {
     "systolic": {"roofline": 4.6, "systolic": 22.0},
     "spatial": {"roofline": 6.4, "loopnest": 700.0},
+    "tabulated": {"table": 1.0, "roofline": 6.4, "loopnest": 700.0},
 }
 _DOCS = {
+    "table": "the answers of `loopnest`, looked up",
     "roofline": "lower bounds of time and traffic",
     "systolic": "fold by fold on a systolic array",
     "loopnest": "every product by its best mapping",
@@ -42,6 +46,14 @@ _BASELINES = {
 
 def build(**options: Any) -> CostModel:
     """Builds the cost model; see `ENVIRONMENT.options` for the arguments."""
+    fidelity = str(options["fidelity"])
+    if fidelity == "table" or fidelity.startswith("table:"):
+        return _looked_up(options)
+    return _evaluated(options)
+
+
+def _evaluated(options: Mapping[str, Any]) -> Accelerator:
+    """Returns the cost model of a fidelity that evaluates designs."""
     from archgym.envs._accelerator_model import Accelerator
 
     for name in ("batch", "context", "least_bits"):
@@ -63,6 +75,69 @@ def build(**options: Any) -> CostModel:
             if options[name] is not None
         },
     )
+
+
+def tabulated(**options: Any) -> TableModel | None:
+    """Returns the table that holds every design of a task, None where there is none.
+
+    Raises:
+        ValueError: for a table of the user that does not fit the task.
+    """
+    fidelity = str(options["fidelity"])
+    model_options = {**options, "fidelity": "loopnest"}
+    if fidelity.startswith("table:"):
+        from archgym.table import TableModel
+
+        model = _evaluated(model_options)
+        path = Path(fidelity.removeprefix("table:"))
+        own = {name: value for name, value in options.items() if name != "fidelity"}
+        return TableModel(path, ENVIRONMENT.id, model.space, model.metrics, model.default, own)
+    if fidelity not in ("loopnest", "table") or not _has_table(options):
+        return None
+    return _shipped_table(options["workload"])
+
+
+@cache
+def _shipped_table(workload: str) -> TableModel:
+    """Returns a shipped table, which takes a second to unfold."""
+    from archgym.envs._accelerator_tables import shipped_file, stored_model
+
+    options = ENVIRONMENT.resolve({"workload": workload, "space": "small"})
+    return stored_model(_evaluated(options), shipped_file(workload))
+
+
+def _has_table(options: Mapping[str, Any]) -> bool:
+    """Whether a table is shipped for the options, whatever the fidelity."""
+    if options["space"] != "small":
+        return False
+    from archgym.envs._accelerator_tables import shipped
+
+    usual = {"space": "small"}
+    same = all(
+        options[name] in (option.default_with(usual), usual.get(name))
+        for name, option in ENVIRONMENT.options.items()
+        if name not in ("workload", "fidelity", "batch")
+    )
+    return same and options["batch"] in (None, 1) and options["workload"] in shipped()
+
+
+def _looked_up(options: Mapping[str, Any]) -> CostModel:
+    """Returns the cost model of a fidelity that is a table.
+
+    Raises:
+        ValueError: where no table is shipped, naming those that are.
+    """
+    model = tabulated(**options)
+    if model is None:
+        from archgym.envs._accelerator_tables import shipped
+
+        raise ValueError(
+            f"fidelity: no table is shipped for workload {options['workload']!r} with these "
+            f"options; with space 'small' and defaults there are {', '.join(shipped()) or 'none'};"
+            f" make your own with `archgym tabulate {ENVIRONMENT.id}` and give it as "
+            f"fidelity=table:PATH"
+        )
+    return model
 
 
 def _template(options: Mapping[str, Any]) -> Any:
@@ -93,9 +168,15 @@ def _require_of_space(name: str, options: Mapping[str, Any], allowed: tuple[str,
 
 def fidelities(**options: Any) -> tuple[Fidelity, ...]:
     """Returns the fidelities of a task, the cheapest first; see `ENVIRONMENT.options`."""
-    costs = _COSTS[_kind(options)]
+    costs = _COSTS["tabulated" if _has_table(options) else _kind(options)]
     own = options["fidelity"]
-    return tuple(Fidelity(name, _DOCS[name], cost, name == own) for name, cost in costs.items())
+    exact = ("table", "loopnest") if own in ("table", "loopnest") else (own,)
+    # Beside `roofline` as a task's own fidelity, the table would answer another question.
+    return tuple(
+        Fidelity(name, _DOCS[name], cost, name in exact)
+        for name, cost in costs.items()
+        if name != "table" or own != "roofline"
+    )
 
 
 def workloads() -> dict[str, str]:
@@ -219,13 +300,15 @@ ENVIRONMENT = Environment(
         "most_power_w": Option(None, "average power above which designs are infeasible"),
         "fidelity": Option(
             "loopnest",
-            "best mappings on loop nests, folds on a systolic array, or lower bounds",
-            ("loopnest", "systolic", "roofline"),
+            "best mappings, folds on a systolic array, lower bounds, or a table of every design",
+            ("loopnest", "systolic", "roofline", "table"),
+            prefixes=("table:",),
             default_for={("space", "systolic"): "systolic"},
         ),
     },
     objectives=OBJECTIVES,
     workloads=workloads,
     joins_workloads=True,
+    tabulated=tabulated,
     fidelities=fidelities,
 )
