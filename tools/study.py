@@ -1,6 +1,6 @@
 """Carries out studies, stores their results compactly, and draws the pages in docs/studies.
 
-Usage: python tools/study.py run NAME [--workers N] [--agents NAME ...]
+Usage: python tools/study.py run NAME [--workers N] [--agents NAME ...] [--by task]
        python tools/study.py pack RESULTS -o docs/studies/data/NAME.parquet
        python tools/study.py draw [--docs FOLDER]
 
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     running.add_argument("-o", "--output", type=Path, help="stored results, docs/studies/data/NAME")
     running.add_argument("--workers", type=int, default=usable_cpus(), help="processes")
     running.add_argument("--agents", nargs="+", default=[], help="only these, now")
+    running.add_argument("--by", choices=["agent", "task"], default="agent", help="first complete")
     packing = commands.add_parser("pack", help="store the results of a study compactly")
     packing.add_argument("results", type=Path)
     packing.add_argument("-o", "--output", type=Path, required=True)
@@ -64,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.command == "run":
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is stored first
             file = given.output or DOCS / "data" / f"{Path(given.name).stem}.parquet"
-            failures = run_study(given.name, file, given.workers, given.agents, print)
+            failures = run_study(
+                given.name, file, given.workers, print, agents=given.agents, by=given.by
+            )
             print(*failures, sep="\n", file=sys.stderr, end="\n" if failures else "")
             return 1 if failures else 0
         if given.command == "pack":

@@ -124,21 +124,21 @@ def test_only_what_is_missing_is_run(results, tmp_path, monkeypatch):
             yield spec, carried_out(spec)
 
     monkeypatch.setattr(running, "_results", results_of)
-    assert run_study(_file(tmp_path), target, 1, ["random"], said.append) == []
+    assert run_study(_file(tmp_path), target, 1, said.append, agents=["random"]) == []
     assert [spec.agent for spec in ran] == 4 * ["random"]
     assert len(load(target).runs) == 4
     ran.clear()
     # Another label is the same run, another budget is not, and what is not planned is dropped.
     ga = {**EXPERIMENT["agents"][1], "label": "renamed"}
     file = _file(tmp_path, agents=[{"name": "random", "label": "blind"}, ga], seeds=[0])
-    run_study(file, target, 1, [], said.append)
+    run_study(file, target, 1, said.append)
     assert [spec.label for spec in ran] == 2 * ["renamed"]
     study = load(target)
     assert study.planned == len(study.runs) == 4
     assert study.labels() == ["blind", "renamed"]
     ran.clear()
-    run_study(_file(tmp_path, budget={"samples": 41}), target, 1, [], said.append)
-    assert len(ran) == 8
+    run_study(_file(tmp_path, budget={"samples": 41}), target, 1, said.append, by="task")
+    assert [spec.label for spec in ran] == 2 * ["random", "random", "ga", "ga"]
     assert "8 of 8 runs to do" in said
 
 
@@ -151,7 +151,7 @@ def test_what_ran_before_a_failure_is_stored(results, tmp_path, monkeypatch):
     monkeypatch.setattr(running, "_results", results_of)
     target = tmp_path / "small.parquet"
     with pytest.raises(ValueError, match="a worker died"):
-        run_study(_file(tmp_path), target, 1, [], str)
+        run_study(_file(tmp_path), target, 1, str)
     assert len(load(target).runs) == 1
 
 

@@ -21,14 +21,22 @@ WRITE_EVERY_SECONDS = 120.0
 """How long a result may be in memory only."""
 
 
-def in_order(specs: Sequence[RunSpec]) -> list[RunSpec]:
-    """Returns runs agent by agent, so that what is complete is complete over tasks and seeds."""
-    places = {label: i for i, label in enumerate(dict.fromkeys(spec.label for spec in specs))}
-    return sorted(specs, key=lambda spec: places[spec.label])
+def in_order(specs: Sequence[RunSpec], by: str) -> list[RunSpec]:
+    """Returns runs `agent` by agent, or `task` by task, so that what is complete first is whole."""
+    keys = [spec.label if by == "agent" else spec.task_name for spec in specs]
+    places = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    order = sorted(range(len(specs)), key=lambda i: places[keys[i]])
+    return [specs[i] for i in order]
 
 
 def run_study(
-    name: str, file: Path, workers: int, agents: Sequence[str], say: Callable[[str], None]
+    name: str,
+    file: Path,
+    workers: int,
+    say: Callable[[str], None],
+    *,
+    agents: Sequence[str] = (),
+    by: str = "agent",
 ) -> list[str]:
     """Carries out what is missing of a study, and stores it again and again.
 
@@ -36,8 +44,9 @@ def run_study(
         name: of the experiment, or its file.
         file: where results are stored.
         workers: processes.
-        agents: that are run now; none for all.
         say: is told of the progress.
+        agents: that are run now; none for all.
+        by: what is completed first, one `agent` or one `task` after the other.
 
     Returns:
         One line per run that failed.
@@ -48,7 +57,7 @@ def run_study(
     experiment = load_experiment(name)
     specs = experiment.runs()
     stored = Stored(experiment, specs, file)
-    todo = [s for s in in_order(stored.missing()) if not agents or s.agent in agents]
+    todo = [s for s in in_order(stored.missing(), by) if not agents or s.agent in agents]
     say(f"{len(todo):,} of {len(specs):,} runs to do")
     failures: list[str] = []
     last = time.monotonic()
