@@ -14,6 +14,7 @@ from archgym import (
     dataset_commands,
     model_commands,
     network_commands,
+    plot_commands,
     proxy_commands,
     verify_commands,
 )
@@ -290,6 +291,7 @@ app.add_typer(dataset_commands.dataset)
 app.add_typer(proxy_commands.proxy)
 app.add_typer(model_commands.trace)
 app.add_typer(network_commands.network)
+app.command()(plot_commands.plot)
 app.command()(model_commands.curve)
 
 

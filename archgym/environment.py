@@ -24,6 +24,7 @@ from archgym.errors import unknown
 from archgym.metric import Objective
 
 if TYPE_CHECKING:
+    from archgym.plot import Plot
     from archgym.table import TableModel
 
 ENTRY_POINT_GROUP = "archgym.environments"
@@ -105,6 +106,7 @@ class Environment:
         fidelities: takes the resolved options and returns the fidelities that a task with them may
             ask, the cheapest first, with costs per design in any one unit; see `ladder`.
         joins_workloads: whether several workloads may be joined by `+` into one.
+        plots: what can be drawn of a design, by name, see `archgym.plot`.
     """
 
     id: str
@@ -117,6 +119,7 @@ class Environment:
     best_known: Callable[..., Path | None] | None = None
     fidelities: Callable[..., tuple[Fidelity, ...]] | None = None
     joins_workloads: bool = False
+    plots: Mapping[str, Plot] = field(default_factory=dict)
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Fills in defaults and checks option names and choices.

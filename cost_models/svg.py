@@ -53,3 +53,29 @@ def text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) 
 def upright(x: float, y: float, words: str) -> str:
     """Returns a line of text that reads from the bottom up, centred on the point."""
     return f'<g transform="translate({x} {y}) rotate(-90)">' + text(0, 0, words, "middle") + "</g>"
+
+
+def rect(x: float, y: float, width: float, height: float, colour: str, hint: str = "") -> str:
+    """Returns a filled box, with words that show where a pointer rests on it."""
+    title = f"<title>{escape(hint)}</title>" if hint else ""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.0):.2f}" height="{height:.1f}" '
+        f'fill="{colour}">{title}</rect>'
+    )
+
+
+def circle(x: float, y: float, radius: float, colour: str, hint: str = "") -> str:
+    """Returns a dot that what is behind shines through, with words as of `rect`."""
+    title = f"<title>{escape(hint)}</title>" if hint else ""
+    return (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}" fill-opacity="0.65" '
+        f'stroke="{colour}">{title}</circle>'
+    )
+
+
+def code(x: float, y: float, words: str, size: int = 11) -> str:
+    """Returns one line of text in a fixed width that keeps its spaces."""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-family="monospace" font-size="{size}" '
+        f'xml:space="preserve">{escape(words)}</text>'
+    )

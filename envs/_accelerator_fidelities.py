@@ -13,7 +13,8 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from archgym.cost_models.accelerator.network import Network
-from archgym.cost_models.accelerator.roofline import Machine
+from archgym.cost_models.accelerator.roofline import Machine, roofline
+from archgym.cost_models.accelerator.spatial.report import OperatorReport
 from archgym.cost_models.accelerator.work import work_of
 from archgym.metric import FloatArray
 from archgym.space import DesignSpace, IntArray, Value
@@ -42,6 +43,10 @@ class NetworkModel(Protocol[_Taken]):
 
     def costs(self, designs: _Taken) -> NetworkCosts:
         """Evaluates at least one chip."""
+        ...
+
+    def report(self, designs: _Taken) -> tuple[OperatorReport, ...]:
+        """One chip, operator by operator."""
         ...
 
 
@@ -132,3 +137,30 @@ class RooflineNetwork(Generic[Designs]):
         latency = totals["latency_s"]
         energy = {name: known.get(name, np.zeros_like(latency)) for name in self._parts}
         return NetworkCosts(latency, energy, dram / (1e-12 * self._dram_pj(designs)))
+
+    def report(self, designs: Designs) -> tuple[OperatorReport, ...]:
+        """One chip, operator by operator; what bounds it is the longest of its parts."""
+        found = roofline(self._work, self._machine(designs))
+        names = ("products", "vector", "sram", "dram", "leakage")
+        reports = []
+        for i, name in enumerate(self._work.names):
+            count = float(self._work.count[i])
+            energy = dict.fromkeys(self._parts, 0.0)
+            energy |= dict(zip(names, (count * found.energy_j[0, i]).tolist(), strict=True))
+            reports.append(
+                OperatorReport(
+                    name,
+                    count,
+                    count * float(self._work.macs[i]),
+                    count * float(self._work.operations[i]),
+                    count * float(found.time_s[0, i]),
+                    energy,
+                    _ROOFS[int(found.bound[0, i])],
+                    {"DRAM": count * float(found.traffic_bytes[0, i, -1])},
+                    (),
+                )
+            )
+        return tuple(reports)
+
+
+_ROOFS = ("compute", "vector unit", "buffers", "DRAM")

@@ -137,7 +137,7 @@ class Accelerator:
         """The networks on one design `(d,)`, operator by operator, by workload.
 
         Raises:
-            ValueError: if the design breaks a rule, or the fidelity has no such report.
+            ValueError: if the design breaks a rule.
         """
         row = np.asarray(design).reshape(1, -1)
         broken = [name for name, wrong in self.space.violations(row).items() if wrong[0]]
@@ -146,14 +146,14 @@ class Accelerator:
         ((batch, _),) = self._by_batch(row)
         chips = self._template.chips(self.space, row)
         models = self._at(batch).models
-        if not all(hasattr(model, "report") for model in models):
-            raise ValueError(
-                f"fidelity: {self._fidelity!r} has no report by operator, `loopnest` has"
-            )
         return {
-            name: model.report(chips.designs)  # type: ignore[attr-defined]
+            name: model.report(chips.designs)
             for name, model in zip(self._makers, models, strict=True)
         }
+
+    def chips_of(self, design: IntArray) -> Chips[Any]:
+        """The chip of one design `(d,)`."""
+        return self._template.chips(self.space, np.asarray(design).reshape(1, -1))
 
     def _gathered(
         self, batch: int, chips: Chips[Any], costs: Sequence[NetworkCosts]

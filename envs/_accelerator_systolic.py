@@ -14,7 +14,9 @@ from archgym.cost_models.accelerator.chip import (
     dram_of,
 )
 from archgym.cost_models.accelerator.chip_costs import ENERGY_PARTS, ChipModel
+from archgym.cost_models.accelerator.chip_report import chip_report
 from archgym.cost_models.accelerator.network import Network
+from archgym.cost_models.accelerator.spatial.report import OperatorReport
 from archgym.cost_models.accelerator.systolic import DATAFLOWS, dataflow_number
 from archgym.envs._accelerator_fidelities import Chips, NetworkCosts, NetworkModel, RooflineNetwork
 from archgym.envs._accelerator_parameters import (
@@ -142,6 +144,10 @@ class SystolicNetwork:
         """Evaluates chips."""
         found = self._model.costs(designs)
         return NetworkCosts(found.latency_s, found.energy_j, found.dram_bytes)
+
+    def report(self, designs: ChipDesigns) -> tuple[OperatorReport, ...]:
+        """One chip, operator by operator."""
+        return chip_report(self._model, designs)
 
 
 def _array() -> Sequence[Parameter]:

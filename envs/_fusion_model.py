@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from archgym.cost_model import Costs, FloatFeatures
-from archgym.cost_models.accelerator.fusion import AttentionSizes, fusion
+from archgym.cost_models.accelerator.fusion import AttentionSizes, Fusion, FusionDesigns, fusion
 from archgym.cost_models.accelerator.fusion.area import AREA_PARTS, area_parts_um2
 from archgym.cost_models.accelerator.fusion.energy import ENERGY_PARTS, energy_parts_j
-from archgym.envs._fusion_space import baseline_design, designs_and_mapping, fusion_space
+from archgym.envs._fusion_space import BASELINES, baseline_design, designs_and_mapping, fusion_space
 from archgym.metric import Budget, FloatArray, Metric, Objective
 from archgym.space import IntArray, Value
 
@@ -86,7 +86,7 @@ class FusedAttention:
     def __init__(self, sizes: AttentionSizes, platform: str, baseline: str, registers: str) -> None:
         self.space = fusion_space()
         self.metrics: tuple[Metric, ...] = METRICS
-        self._sizes, self._registers = sizes, registers
+        self._sizes, self._registers, self._platform = sizes, registers, platform
         design = baseline_design(baseline, platform, sizes)
         self.default: Mapping[str, Value] = self._completed(design)
         self.features = _features(sizes)
@@ -118,6 +118,27 @@ class FusedAttention:
             "buffer_kib": arrays.buffer_bytes / 1024.0,
         }
         return Costs(metrics, {OVERFLOW: result.overflow_bytes[:, 0] > 0}, parts)
+
+    @property
+    def macs(self) -> float:
+        """Multiply-accumulates of both products."""
+        s = self._sizes
+        pairs = s.batch[0] * s.heads[0] * s.queries[0] * s.keys[0]
+        return float(pairs * (s.key_size[0] + s.value_size[0]))
+
+    def result(self, design: IntArray) -> tuple[FusionDesigns, IntArray, Fusion]:
+        """The arrays of one design `(d,)`, its indices, and what they take."""
+        row = np.asarray(design).reshape(1, -1)
+        arrays, mapping, blocks = designs_and_mapping(self.space, row)
+        return arrays, row[0], fusion(self._sizes, arrays, mapping, blocks=blocks)
+
+    def baselines(self) -> dict[str, IntArray]:
+        """Indices of FLAT, FuseMax and unfused attention on the platform's resources."""
+        found = {}
+        for name in BASELINES:
+            design = self._completed(baseline_design(name, self._platform, self._sizes))
+            found[name] = self.space.encode(design)
+        return found
 
     def _completed(self, design: dict[str, Value]) -> dict[str, Value]:
         """A design whose mapping, if missing, is the one of least latency, then traffic."""

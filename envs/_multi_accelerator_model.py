@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from archgym.cost_model import Costs, FloatFeatures
-from archgym.cost_models.accelerator.multi import DATAFLOWS, SubAccelerators, area_um2, layers_of
-from archgym.cost_models.accelerator.multi.schedule import schedule
+from archgym.cost_models.accelerator.multi import (
+    DATAFLOWS,
+    Layer,
+    SubAccelerators,
+    area_um2,
+    layers_of,
+)
+from archgym.cost_models.accelerator.multi.schedule import schedule, timeline
 from archgym.cost_models.accelerator.network import Network
 from archgym.envs._multi_accelerator_metrics import BANDWIDTHS, BASELINES, METRICS, PES
 from archgym.metric import FloatArray, Metric
@@ -21,6 +28,27 @@ from archgym.space import (
     Parameter,
     Value,
 )
+
+
+@dataclass(frozen=True)
+class ScheduledLayer:
+    """A layer of a network on a design.
+
+    Attributes:
+        layer: its name.
+        network: of its network; of one that runs twice with a number.
+        unit: number of the sub-accelerator, from 0.
+        begin: in cycles.
+        end: likewise.
+        energy: in energies of a multiply-accumulate.
+    """
+
+    layer: str
+    network: str
+    unit: int
+    begin: float
+    end: float
+    energy: float
 
 
 class MultiAccelerator:
@@ -48,6 +76,7 @@ class MultiAccelerator:
         chains = [layers_of(network) for network in networks]
         self._starts = np.cumsum([0, *(len(chain) for chain in chains)])
         self._costs = SubAccelerators([layer for chain in chains for layer in chain])
+        self._names = _layer_names(networks, chains)
         self._count, self._macs = count, float(sum(network.macs for network in networks))
         self.features: FloatFeatures = _features(networks, count)
 
@@ -76,6 +105,31 @@ class MultiAccelerator:
         parts = {f"energy_macs/{i + 1}": spent[:, i] for i in range(self._count)}
         parts |= {f"area_um2/{i + 1}": area[:, i] for i in range(self._count)}
         return Costs(metrics, {}, parts)
+
+    def unit_names(self, design: IntArray) -> list[str]:
+        """What the sub-accelerators of one design `(d,)` are, in words."""
+        units = self._units(np.asarray(design).reshape(1, -1))[0]
+        return [
+            f"{i}: {DATAFLOWS[flow - 1]}, {pes} PEs, {bandwidth} GB/s" if flow else f"{i}: none"
+            for i, (flow, pes, bandwidth) in enumerate(units.tolist(), 1)
+        ]
+
+    def timeline(self, design: IntArray) -> list[ScheduledLayer]:
+        """When every layer runs on one design `(d,)`, and where."""
+        cycles, energies = self._layers(self._units(np.asarray(design).reshape(1, -1)))
+        _, where = schedule(cycles, self._starts)
+        begins, ends = timeline(cycles[0], self._starts, where[0])
+        return [
+            ScheduledLayer(
+                layer,
+                network,
+                int(where[0, i]),
+                float(begins[i]),
+                float(ends[i]),
+                float(energies[0, i, where[0, i]]),
+            )
+            for i, (network, layer) in enumerate(self._names)
+        ]
 
     def _units(self, designs: IntArray) -> IntArray:
         """Dataflow (0 for none), PEs and bandwidth `(n, k, 3)`; those of none are 0."""
@@ -150,6 +204,18 @@ def _default(baseline: str, count: int) -> dict[str, Value]:
         flow, pes, bandwidth = chosen[i] if i < len(chosen) else ("none", PES[0], BANDWIDTHS[0])
         design |= {f"Dataflow{i + 1}": flow, f"Pes{i + 1}": pes, f"Bandwidth{i + 1}": bandwidth}
     return design
+
+
+def _layer_names(
+    networks: Sequence[Network], chains: Sequence[Sequence[Layer]]
+) -> list[tuple[str, str]]:
+    """Network and layer of every layer in order."""
+    names = [network.name for network in networks]
+    found = []
+    for i, (name, chain) in enumerate(zip(names, chains, strict=True)):
+        twice = f"{name} ({names[:i].count(name) + 1})" if names.count(name) > 1 else name
+        found += [(twice, layer.name) for layer in chain]
+    return found
 
 
 def _parts(count: int) -> list[str]:

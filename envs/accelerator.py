@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from archgym.cost_model import CostModel
 from archgym.environment import Environment, Fidelity, Option
 from archgym.envs._accelerator_metrics import OBJECTIVES
+from archgym.envs._accelerator_plots import PLOTS
 
 if TYPE_CHECKING:
     from archgym.envs._accelerator_model import Accelerator, Maker
@@ -310,5 +311,6 @@ ENVIRONMENT = Environment(
     workloads=workloads,
     joins_workloads=True,
     tabulated=tabulated,
+    plots=PLOTS,
     fidelities=fidelities,
 )

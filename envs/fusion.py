@@ -10,6 +10,7 @@ from archgym.cost_model import CostModel
 from archgym.enumerated import EnumeratedModel, enumerate_designs
 from archgym.environment import Environment, Option
 from archgym.envs._fusion_model import METRICS, OBJECTIVES
+from archgym.envs._fusion_plots import PLOTS
 from archgym.envs._fusion_space import BASELINES, PLATFORMS
 from archgym.table import Table, TableModel
 
@@ -107,4 +108,5 @@ ENVIRONMENT = Environment(
     objectives=OBJECTIVES,
     workloads=workloads,
     tabulated=tabulated,
+    plots=PLOTS,
 )

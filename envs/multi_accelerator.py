@@ -14,6 +14,7 @@ from archgym.envs._multi_accelerator_metrics import (
     OBJECTIVES,
     PES,
 )
+from archgym.envs._multi_accelerator_plots import PLOTS
 from archgym.table import TableModel
 
 if TYPE_CHECKING:
@@ -96,4 +97,5 @@ ENVIRONMENT = Environment(
     workloads=workloads,
     tabulated=tabulated,
     joins_workloads=True,
+    plots=PLOTS,
 )

@@ -90,7 +90,7 @@ class ChipModel:
         """
         count = len(designs.rows)
         parts = [
-            _chunk(self.work, self.products, designs.part(start, min(start + _CHUNK, count)))
+            costs_of(self.work, self.products, designs.part(start, min(start + _CHUNK, count)))
             for start in range(0, count, _CHUNK)
         ]
         return parts[0] if len(parts) == 1 else _joined(parts)
@@ -117,7 +117,14 @@ def _joined(parts: list[ChipCosts]) -> ChipCosts:
     )
 
 
-def _chunk(work: Work, products: Products, designs: ChipDesigns) -> ChipCosts:
+def costs_of(work: Work, products: Products, designs: ChipDesigns) -> ChipCosts:
+    """What operators cost on chips, one after the other.
+
+    Args:
+        work: Operators.
+        products: Of these.
+        designs: Chips.
+    """
     found = systolic(products, systolic_designs(designs))
     clock = designs.clock_ghz[:, None] * 1e9
     # `(o, p)` which products are of which operator.

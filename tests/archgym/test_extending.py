@@ -33,3 +33,18 @@ def test_example_passes_the_kits(environment: archgym.Environment, objective: st
     assert not task.evaluate(
         task.space.encode({"sets": 512, "ways": 8, "prefetcher": "none"})
     ).feasible[0]
+
+
+def test_example_draws_its_designs(environment: archgym.Environment) -> None:
+    from dataclasses import replace
+
+    from archgym import plot
+
+    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[-1]
+    scope: dict[str, object] = {}
+    exec(code, scope)
+    drawn = replace(environment, plots=scope["PLOTS"])
+    options = drawn.resolve({})
+    task = Task(drawn, options, drawn.objective(None), drawn.build(**options))
+    picture = plot.draw("occupancy", plot.Chosen(task, task.default, "the default design"), None)
+    assert picture.svg.startswith("<svg") and picture.text.splitlines()[-1].split() == ["data", "4"]

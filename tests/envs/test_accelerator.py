@@ -248,9 +248,15 @@ def test_a_design_is_reported_operator_by_operator() -> None:
     assert list(found) == ["mobilenet-v2", "alexnet"]
     latency = sum(each.latency_s for report in found.values() for each in report)
     assert 1e3 * latency == pytest.approx(task.reference["latency_ms"])
-    other = archgym.make_task(ENV, workload=SMALL, space="systolic")
-    with pytest.raises(ValueError, match="'systolic' has no report by operator"):
-        other.model.operator_reports(other.default)
+    for options in ({"space": "systolic"}, {"fidelity": "roofline"}):
+        other = archgym.make_task(ENV, workload=SMALL, **options)
+        report = other.model.operator_reports(other.default)[SMALL]
+        latency = sum(each.latency_s for each in report)
+        energy = sum(sum(each.energy_j.values()) for each in report)
+        traffic = sum(each.traffic_bytes["DRAM"] for each in report)
+        assert 1e3 * latency == pytest.approx(other.reference["latency_ms"])
+        assert 1e3 * energy == pytest.approx(other.reference["energy_mj"])
+        assert 1e-6 * traffic == pytest.approx(other.reference["dram_traffic_mb"])
     broken = {**task.space.decode(task.default), "BusBytes": 512}
     with pytest.raises(ValueError, match="breaks 'bus wider than what the banks give'"):
         task.model.operator_reports(task.space.encode(broken))

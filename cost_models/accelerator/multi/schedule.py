@@ -275,6 +275,45 @@ def schedule(cycles: FloatArray, starts: IntArray) -> tuple[FloatArray, IntArray
     return ends, assigned
 
 
+def timeline(
+    cycles: FloatArray, starts: IntArray, assigned: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """When every layer begins and ends under an assignment, in the better of both orders.
+
+    Args:
+        cycles: `(l, k)`.
+        starts: As for `schedule`.
+        assigned: Where each layer runs `(l,)`.
+    """
+    usable = np.flatnonzero(np.isfinite(cycles[0]))
+    behind = np.empty(len(cycles))
+    _work_behind(cycles, np.asarray(starts), usable, behind)
+    found = [_walk(cycles, starts, assigned, behind, by_work) for by_work in (False, True)]
+    return min(found, key=lambda each: float(each[1].max()))
+
+
+def _walk(
+    cycles: FloatArray, starts: IntArray, assigned: IntArray, behind: FloatArray, by_work: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Beginnings and ends by one of the orders."""
+    chains = len(starts) - 1
+    at, ready, free = list(starts[:-1]), [0.0] * chains, [0.0] * cycles.shape[1]
+    begins, ends = np.zeros(len(cycles)), np.zeros(len(cycles))
+    for _ in range(len(cycles)):
+        waiting = [c for c in range(chains) if at[c] < starts[c + 1]]
+        begin = {c: max(ready[c], free[assigned[at[c]]]) for c in waiting}
+        chosen = min(
+            waiting,
+            key=lambda c: (-behind[at[c]],) if by_work else (begin[c], -behind[at[c]]),
+        )
+        layer = at[chosen]
+        begins[layer] = begin[chosen]
+        ends[layer] = begins[layer] + cycles[layer, assigned[layer]]
+        ready[chosen] = free[assigned[layer]] = ends[layer]
+        at[chosen] += 1
+    return begins, ends
+
+
 def exact(cycles: FloatArray, starts: IntArray, limit: int = 2_000_000) -> float:
     """The least cycles of all schedules of one design; depth first with bounds.
 
