@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LARGEST, SMALLEST = 0.8, 0.05
 """Side of a trust region at the start, and the side under which the search begins anew."""
 
+ITERATIONS = 50
+"""Largest number of steps of a fit: most of the likelihood is gained in the first tens."""
+
 SUCCESSES = 3
 """Rounds in a row with a new best design after which a trust region doubles."""
 
@@ -187,18 +190,23 @@ class BoTorchAgent(Agent):
             labels = np.where(feasible, -1.0, 1.0)
             some = subset(-labels, self._points, self.rng)
             data.append((rows[some], labels[some]))
-        refit = len(rows) >= self._due or len(self._fitted) != len(data)
+        fresh = len(self._fitted) != len(data)
+        refit = fresh or len(rows) >= self._due
         if refit:
             self._due = len(rows) + max(8, int(self._growth * len(rows)))
-        states = [None] * len(data) if refit else self._fitted
-        models = [self._model(*pair, state) for pair, state in zip(data, states, strict=True)]
+        states = [None] * len(data) if fresh else self._fitted
+        models = [
+            self._model(*pair, state, refit) for pair, state in zip(data, states, strict=True)
+        ]
         self._fitted = [dict(model.state_dict()) for model in models]
         model = ModelListGP(*models) if len(models) > 1 else models[0]
         targets = np.stack([column for _, column in data[: len(columns)]], axis=1)
         return self._improvement(model, data[0][0], targets, len(data) > len(columns))
 
-    def _model(self, rows: IntArray, targets: FloatArray, state: dict[str, Any] | None) -> Any:
-        """Returns a process of BoTorch, fitted unless its hyperparameters are given."""
+    def _model(
+        self, rows: IntArray, targets: FloatArray, state: dict[str, Any] | None, fit: bool
+    ) -> Any:
+        """Returns a process of BoTorch with the given hyperparameters, or fitted from there."""
         import torch
         from botorch.fit import fit_gpytorch_mll
         from botorch.models import SingleTaskGP
@@ -207,10 +215,11 @@ class BoTorchAgent(Agent):
         model = SingleTaskGP(
             self.tensor(rows), torch.as_tensor(targets)[:, None], outcome_transform=None
         )
-        if state is None:
-            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-        else:
+        if state is not None:
             model.load_state_dict(state)
+        if fit:
+            likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
+            fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": ITERATIONS}})
         return model.eval()
 
     def _improvement(self, model: Any, rows: IntArray, targets: FloatArray, bounded: bool) -> Any:

@@ -17,17 +17,19 @@ class DqnAgent(LoopAgent):
     """Learns what each change of one parameter is worth, and makes the best change.
 
     An episode starts at the default design; an action sets one parameter to one value, the reward
-    is the gain in score. Random actions become rare as the budget is spent.
+    is the gain in score. Random actions become rare as designs are proposed.
 
     Args:
         space: the design space to search.
         seed: an integer, or the run's generator.
         episodes: refinements under way at the same time, each proposes a design per step.
-        horizon: steps of an episode.
+        horizon: steps of an episode; at least one per parameter is taken, so that an episode can
+            reach every design.
         learning_rate: of Adam.
         replay: how often each step is replayed, on average, per design proposed.
         batch: steps in a training batch.
-        exploration: share of the budget after which random actions are at their least.
+        exploration: proposals after which random actions are at their least, repeats included, as
+            a share of the budget.
         least_exploration: least probability of a random action.
         target_update: steps between two copies of the network to the target network.
         discount: of later rewards.
@@ -99,5 +101,6 @@ class DqnAgent(LoopAgent):
             )
             .rl_module(model_config=DefaultModelConfig(fcnet_hiddens=[self._hidden] * 2))
         )
-        maker = vector_maker(evaluator, action="one-knob", episode="refine", horizon=self._horizon)
+        horizon = max(self._horizon, len(self.space))
+        maker = vector_maker(evaluator, action="one-knob", episode="refine", horizon=horizon)
         train(config, maker, evaluator, int(self.rng.integers(2**31 - 1)))

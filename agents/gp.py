@@ -60,7 +60,7 @@ class GPAgent(Agent):
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        startup: Annotated[int, Range(2, 256, log=True)] = 12,
+        startup: Annotated[int, Range(2, 256, log=True)] = 8,
         batch: Annotated[int, Range(1, 64, log=True)] = 2,
         pool: Annotated[int, Range(16, 4096, log=True)] = 512,
         starts: Annotated[int, Range(1, 32, log=True)] = 4,

@@ -9,7 +9,7 @@ import numpy as np
 
 from archgym.agent import Agent, LoopAgent, agent_names, find_agent, make_agent
 from archgym.agents._operators import finite_or_worst, keys
-from archgym.hyperparameters import Names, Range
+from archgym.hyperparameters import AgentNames, Range
 from archgym.space import DesignSpace, IntArray
 from archgym.task import Evaluation
 
@@ -48,7 +48,7 @@ class PortfolioAgent(Agent):
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        members: Annotated[str, Names(_possible_members, least=2)] = (
+        members: Annotated[str, AgentNames(_possible_members, least=2)] = (
             "genetic+hill-climbing+simulated-annealing+cross-entropy"
         ),
         turn: Annotated[int, Range(1, 256, log=True)] = 8,

@@ -18,16 +18,23 @@ from archgym.agents._acquisition import (
 )
 from archgym.agents._gaussian_process import subset
 from archgym.agents._operators import Seen, balanced_sample, finite_or_worst
+from archgym.agents._trend import Trend, fit_trend
 from archgym.hyperparameters import Range
 from archgym.metric import FloatArray
 from archgym.space import DesignSpace, IntArray
 from archgym.task import Evaluation
 
 if TYPE_CHECKING:
-    from sklearn.tree import ExtraTreeRegressor
+    from archgym.agents._trees import Forest
 
 DOUBT = 0.02
 """Least probability of being feasible, so that no design is ruled out for good."""
+
+LEAST = 4
+"""Least number of feasible designs that a trend is fitted to."""
+
+WEIGHT = 2.0
+"""What being feasible counts as in the choice of splits, in standard deviations of the score."""
 
 SMALLEST = 1e-4
 """Least standard deviation of a prediction, where all trees agree."""
@@ -39,13 +46,16 @@ class RandomForestAgent(Agent):
     As in SMAC (Hutter, Hoos and Leyton-Brown 2011, doi:10.1007/978-3-642-25566-3_40) the trees'
     agreement gives a mean and a variance, the expected improvement is maximised by climbing from
     good designs, and some proposals are random ones. The trees are extremely randomised (Geurts,
-    Ernst and Wehenkel 2006, doi:10.1007/s10994-006-6226-1), by scikit-learn. Below the median,
-    scores are replaced by their ranks; every other batch learns ranks throughout and is chosen near
-    the best designs only. Infeasible designs count as the worst feasible one, and the same trees
-    predict how probable it is that a design is feasible, which multiplies the expected improvement.
-    Within a batch, the variance of a design shrinks by the share of the trees in which it lies in
-    one leaf with a design that was chosen. Beyond `points` designs the trees are grown from the
-    best ones and a random part of the others.
+    Ernst and Wehenkel 2006, doi:10.1007/s10994-006-6226-1). They learn what a ridge regression on
+    the single parameters leaves, since trees alone need many designs to learn a sum of effects
+    (regression-enhanced forests, Zhang, Nettleton and Zhu 2019, arXiv:1904.10416). Each tree has a
+    regression of its own, drawn from the posterior, so that trees disagree about it too. Below the
+    median, scores are replaced by their ranks; every other batch learns ranks throughout and is
+    chosen near the best designs only. Where a tree knows infeasible designs only, it predicts the
+    worst feasible score; the same trees predict how probable it is that a design is feasible, which
+    multiplies the expected improvement. Within a batch, the variance of a design shrinks by the
+    share of the trees in which it lies in one leaf with a design that was chosen. Beyond `points`
+    designs the model is made of the best ones and a random part of the others.
 
     Args:
         space: the design space to search.
@@ -60,14 +70,14 @@ class RandomForestAgent(Agent):
         pool: random designs and changes of good ones that the acquisition is looked up for, before
             the best of them are climbed from.
         starts: designs from which the acquisition is climbed for each proposal.
-        points: largest number of evaluated designs that trees are grown from.
+        points: largest number of evaluated designs in the model.
     """
 
     def __init__(
         self,
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
-        startup: Annotated[int, Range(2, 256, log=True)] = 12,
+        startup: Annotated[int, Range(2, 256, log=True)] = 8,
         batch: Annotated[int, Range(1, 64, log=True)] = 2,
         trees: Annotated[int, Range(2, 256, log=True)] = 60,
         leaf: Annotated[int, Range(1, 16)] = 1,
@@ -119,24 +129,32 @@ class RandomForestAgent(Agent):
 
     def _choose(self, n: int) -> IntArray:
         """Returns up to `n` new designs by the acquisition, fewer where none are left."""
-        from sklearn.ensemble import ExtraTreesRegressor
+        from archgym.agents._trees import grow_forest
 
         feasible = np.isfinite(self._scores)
         targets = np.empty((len(feasible), 2))
         view, local = VIEWS[self._turn]
         targets[feasible, 0] = view(self._scores[feasible])
         self._turn = (self._turn + 1) % len(VIEWS)
-        targets[~feasible, 0] = targets[feasible, 0].min()
-        targets[:, 1] = feasible
-        forest = ExtraTreesRegressor(
-            self._trees,
-            min_samples_leaf=self._leaf,
-            max_features=self._features,
-            random_state=int(self.rng.integers(2**31)),
-        )
+        worst, best = float(targets[feasible, 0].min()), float(targets[feasible, 0].max())
+        targets[~feasible, 0] = worst
+        targets[:, 1] = WEIGHT * feasible
         held = subset(targets[:, 0], self._points, self.rng)
-        forest.fit(encoded(self.space, self._rows[held]), targets[held])
-        surrogate = _Improvement(self.space, forest.estimators_, float(targets[:, 0].max()))
+        inputs, targets, feasible = self._rows[held], targets[held], feasible[held]
+        trend, slopes = None, np.zeros((0, self._trees))
+        if feasible.sum() >= LEAST:
+            trend = fit_trend(self.space, inputs[feasible], targets[feasible, 0])
+        offsets = np.zeros((self._trees, len(held)))
+        if trend is not None:
+            slopes = trend.draw(self._trees, self.rng)
+            offsets = trend.at(self.space, inputs, slopes).T
+        # In a leaf without a feasible design there is nothing to add to the worst score.
+        targets[~feasible, 0] = offsets[:, ~feasible] = 0.0
+        features = encoded(self.space, inputs)
+        forest = grow_forest(
+            features, targets, self._trees, self._leaf, self._features, self.rng, offsets
+        )
+        surrogate = _Improvement(self.space, forest, trend, slopes, (worst, best))
         good = self._rows[np.argsort(-self._scores, kind="stable")[:GOOD]]
         return self._chooser.choose(n, self.space, surrogate, good, self._proposed, self.rng, local)
 
@@ -158,10 +176,18 @@ def encoded(space: DesignSpace, rows: IntArray) -> npt.NDArray[np.float32]:
 class _Improvement:
     """Log expected improvement under a forest, plus log probability of being feasible."""
 
-    def __init__(self, space: DesignSpace, trees: list[ExtraTreeRegressor], best: float) -> None:
-        self._space, self._best = space, best
-        self._trees = [tree.tree_ for tree in trees]
-        self._leaves = np.zeros((0, len(trees)), np.int64)
+    def __init__(
+        self,
+        space: DesignSpace,
+        forest: Forest,
+        trend: Trend | None,
+        slopes: FloatArray,
+        ends: tuple[float, float],
+    ) -> None:
+        self._space, self._forest = space, forest
+        self._trend, self._slopes = trend, slopes
+        self._worst, self._best = ends
+        self._leaves = np.zeros((0, len(forest.feature)), np.int64)
         self._mean = np.zeros(0)
         self._chance = np.zeros(0)
         self._variance = np.zeros(0)
@@ -169,14 +195,13 @@ class _Improvement:
 
     def add(self, rows: IntArray) -> None:
         """Adds candidates `(m, d)`."""
-        features = encoded(self._space, rows)
-        leaves = np.stack([tree.apply(features) for tree in self._trees], axis=1)
-        pairs = list(zip(self._trees, leaves.T, strict=True))
-        values = np.stack([tree.value[leaf, 0, 0] for tree, leaf in pairs], axis=1)
-        allowed = np.stack([tree.value[leaf, 1, 0] for tree, leaf in pairs], axis=1)
-        inside = np.stack([tree.impurity[leaf] for tree, leaf in pairs], axis=1)
-        # Rounding leaves impurities of pure leaves on either side of 0.
-        variance = values.var(axis=1) + np.maximum(inside, 0.0).mean(axis=1)
+        leaves = self._forest.leaves(encoded(self._space, rows))
+        means, inside = self._forest.at(leaves)
+        allowed = means[:, :, 1] / WEIGHT
+        values = means[:, :, 0] + (1.0 - allowed) * self._worst
+        if self._trend is not None:
+            values += allowed * self._trend.at(self._space, rows, self._slopes)
+        variance = values.var(axis=1) + inside.mean(axis=1)
         for leaf in self._chosen:
             variance *= 1.0 - (leaves == leaf).mean(axis=1)
         self._leaves = np.concatenate([self._leaves, leaves])

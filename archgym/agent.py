@@ -22,7 +22,7 @@ import numpy as np
 from archgym.environment import Fidelity
 from archgym.errors import unknown
 from archgym.evaluator import Evaluator
-from archgym.hyperparameters import FidelityName, declared, resolve
+from archgym.hyperparameters import AgentNames, FidelityName, declared, resolve
 from archgym.metric import Objective
 from archgym.space import DesignSpace, IntArray
 from archgym.task import Evaluation
@@ -164,16 +164,20 @@ def make_agent(
         ValueError: for an unknown agent or hyperparameter, or a value out of range.
     """
     agent = find_agent(name)
-    check_installed(name, agent)
-    return agent(space, seed=seed, **resolve(name, agent, hyperparameters))
+    settings = resolve(name, agent, hyperparameters)
+    check_installed(name, agent, settings)
+    return agent(space, seed=seed, **settings)
 
 
-def check_installed(name: str, agent: type[Agent]) -> None:
+def check_installed(
+    name: str, agent: type[Agent], hyperparameters: Mapping[str, Any] | None = None
+) -> None:
     """Refuses an agent whose extra is not installed, without importing anything of it.
 
     Args:
         name: the agent's name.
         agent: its class.
+        hyperparameters: of it, which may name other agents; defaults if left out.
 
     Raises:
         ValueError: naming what is missing, and the command that installs it.
@@ -184,6 +188,13 @@ def check_installed(name: str, agent: type[Agent]) -> None:
                 f"agent {name!r}: needs the extra {agent.extra!r} ({module} is missing): "
                 f"pip install 'archgym[{agent.extra}]'"
             )
+    for each in declared(agent).values():
+        if isinstance(each.domain, AgentNames):
+            for member in str((hyperparameters or {}).get(each.name, each.default)).split("+"):
+                try:
+                    check_installed(member, find_agent(member))
+                except ValueError as error:
+                    raise ValueError(f"agent {name!r}: {each.name}: {error}") from None
 
 
 def check_external(name: str) -> None:

@@ -45,6 +45,11 @@ class Names:
 
 
 @dataclass(frozen=True)
+class AgentNames(Names):
+    """Names of agents that work for this one; what they need is checked with what it needs."""
+
+
+@dataclass(frozen=True)
 class FidelityName:
     """The name of one of the task's fidelities, or the empty text; tuning leaves it as it is.
 

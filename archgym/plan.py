@@ -267,6 +267,11 @@ def _variants(
         return []
     points = (_grid if entry.sample is None else _sampled)(field, entry, agent, problems)
     given = {**tuned, **entry.hyperparameters}
+    missing = _Problems()
+    for point in points.values():
+        settings = resolve(entry.name, agent, {**given, **point})
+        missing.tried(field, check_installed, entry.name, agent, settings)
+    problems.lines += dict.fromkeys(missing.lines)
     return [
         _Variant(
             entry.name,

@@ -164,7 +164,7 @@ def search(
     """
     method = find_agent(agent)
     settings = resolve(agent, method, hyperparameters)
-    check_installed(agent, method)
+    check_installed(agent, method, settings)
     check_goals(agent, method, task.objective, task.name)
     check_fidelities(agent, method, settings, task.fidelities, task.name)
     warm = None

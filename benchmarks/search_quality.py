@@ -11,7 +11,7 @@ others (`--tasks report`, the default).
 
 Optuna's samplers are asked one design at a time with the defaults of the installed version. A
 design that breaks a rule is reported to them as a violated constraint, with the worst score of a
-feasible design so far. Our agents choose eight designs at a time and see rewards only.
+feasible design so far. Our agents choose in batches of their own size and see rewards only.
 
 With `--results` finished runs are appended to a file of JSON lines, and runs found there are not
 made again, so that a comparison can be interrupted, extended, and shared out over processes.
