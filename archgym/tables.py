@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -336,8 +337,38 @@ def print_results(results: ExperimentResults) -> None:
         print(f"partial: {results.complete} of {results.planned} runs are complete.")
 
 
-def print_checks(checks: Sequence[Mapping[str, Any]]) -> None:
-    """Prints the checks of a cost model against its references."""
+def print_checks(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints what a validation found: a table for each run of rows of one kind."""
+    for at, (keys, group) in enumerate(itertools.groupby(rows, key=tuple)):
+        if at:
+            print()
+        if "median_error" in keys:
+            _print_comparisons(list(group))
+        else:
+            _print_rows(keys, list(group))
+
+
+def _print_rows(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows of any one kind, `passed` in words."""
+    words = {True: "pass", False: "FAIL", None: "not shown"}
+
+    def cell(key: str, value: Any) -> Any:
+        if key == "passed":
+            return words[value]
+        return number(value) if value is None or isinstance(value, float) else value
+
+    titles = {key: "result" if key == "passed" else key.replace("_", " ") for key in keys}
+    numeric = [
+        titles[key]
+        for key in keys
+        if key != "passed" and all(isinstance(row[key], int | float | None) for row in rows)
+    ]
+    cells = [[cell(key, row[key]) for key in keys] for row in rows]
+    print_table(list(titles.values()), cells, right=numeric)
+
+
+def _print_comparisons(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Prints comparisons with reference figures."""
     words = {True: "pass", False: "FAIL", None: "-"}
 
     def share(value: float | None) -> str:

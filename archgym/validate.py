@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import math
 import os
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from archgym.errors import unknown
 
 VARIABLE = "ARCHGYM_REFERENCE"
-_PACKAGE = "archgym.cost_models"
+_COST_MODELS = "archgym.cost_models"
+_ENVIRONMENTS = "archgym.envs"
+_SUFFIX = "_validation"
 
 
 def _validations() -> dict[str, str]:
-    """Returns the validation modules by cost model name."""
-    package = importlib.import_module(_PACKAGE)
+    """Returns the validation modules: `validation` of cost models, `_NAME_validation` of envs.
+
+    Environments have their own where what is checked takes more than one cost model.
+    """
+    package = importlib.import_module(_COST_MODELS)
     modules = {
-        info.name: f"{_PACKAGE}.{info.name}.validation"
+        info.name: f"{_COST_MODELS}.{info.name}.validation"
         for info in pkgutil.iter_modules(package.__path__)
         if info.ispkg
     }
-    return {name: path for name, path in modules.items() if importlib.util.find_spec(path)}
+    found = {name: path for name, path in modules.items() if importlib.util.find_spec(path)}
+    environments = importlib.import_module(_ENVIRONMENTS)
+    for info in pkgutil.iter_modules(environments.__path__):
+        if info.name.endswith(_SUFFIX):
+            found[info.name[1:].removesuffix(_SUFFIX)] = f"{_ENVIRONMENTS}.{info.name}"
+    return found
 
 
 def reference_folder(given: Path | None) -> Path:
@@ -53,6 +64,11 @@ def reference_folder(given: Path | None) -> Path:
     return folder
 
 
+def _given(reference: Path | None) -> bool:
+    """Whether there is a folder with reference figures that anybody spoke of, or the usual one."""
+    return reference is not None or VARIABLE in os.environ or Path("reference").is_dir()
+
+
 def _plain(value: Any) -> Any:
     """Turns NumPy scalars into Python's, and what JSON has no number for into None."""
     if hasattr(value, "item"):
@@ -60,25 +76,38 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def run_checks(name: str, reference: Path | None = None) -> list[dict[str, Any]]:
+def run_checks(
+    name: str, reference: Path | None = None, quick: bool = False
+) -> list[dict[str, Any]]:
     """Compares a cost model with reference figures.
 
     Args:
         name: of the cost model's family, such as `dram`.
-        reference: folder with the figures; see `reference_folder`.
+        reference: folder with the figures; see `reference_folder`. Where a validation module says
+            `REFERENCE_NEEDED = False`, there may be none.
+        quick: whether to do what takes long on less data.
 
     Returns:
         One mapping per check: check, subject, metric, n, exact, median_error, p95_error, max_error,
-        spearman, target, passed.
+        spearman, target, passed. Some validations have rows of other kinds, each with its own keys,
+        of which `passed`, where it is there, means the same.
 
     Raises:
-        ValueError: for an unknown name, or a folder without figures.
+        ValueError: for an unknown name, a folder without figures, or `quick` where all is.
     """
     modules = _validations()
     if name not in modules:
         raise unknown("validate", name, modules)
-    validate: Callable[[Path], list[Any]] = importlib.import_module(modules[name]).validate
+    module = importlib.import_module(modules[name])
+    validate: Callable[..., Iterable[Any]] = module.validate
+    options: dict[str, Any] = {}
+    if quick:
+        if "quick" not in inspect.signature(validate).parameters:
+            raise ValueError(f"--quick: there is no quicker way to validate {name}")
+        options["quick"] = True
+    needed = getattr(module, "REFERENCE_NEEDED", True)
+    folder = reference_folder(reference) if needed or _given(reference) else None
     return [
         {key: _plain(value) for key, value in check.to_dict().items()}
-        for check in validate(reference_folder(reference))
+        for check in validate(folder, **options)
     ]

@@ -227,17 +227,20 @@ def hardware_checks() -> list[Check]:
     return [check for step in steps for check in step()]
 
 
-def validate(reference: Path) -> list[Check]:
+REFERENCE_NEEDED = False
+
+
+def validate(reference: Path | None = None) -> list[Check]:
     """The checks of `hardware_checks`, and where the folder has the file, the second synthesis.
 
     Args:
-        reference: Folder of reference figures, or one with a folder `quant` of them.
+        reference: Folder of reference figures, or one with a folder `quant` of them, if any.
 
     Raises:
         ValueError: If a file lacks a column or a row.
     """
     checks = hardware_checks()
-    for folder in (reference, reference / "quant"):
+    for folder in (reference, reference / "quant") if reference else ():
         if (folder / _REFERENCE_FILE).is_file():
             checks.extend(second_synthesis(folder / _REFERENCE_FILE))
             break

@@ -194,6 +194,37 @@ def test_validate(toy, command, checks, monkeypatch):
     assert command("validate", "fake")[0] == 1
 
 
+def test_validate_prints_rows_of_other_kinds(toy, command, monkeypatch):
+    class Claim(dict):
+        to_dict = dict.copy
+
+    module = types.ModuleType("archgym.cost_models.fake.validation")
+    module.REFERENCE_NEEDED = False
+
+    def validate(reference, quick=False):
+        assert reference is None
+        yield Check("times", "a", True)
+        for z, passed in ((5.125, True), (1.0, None)) if quick else ((-9.0, False),):
+            yield Claim(claim="b before c", n=1000, z=z, passed=passed)
+
+    module.validate = validate
+    monkeypatch.delenv("ARCHGYM_REFERENCE", raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("archgym.validate._validations", lambda: {"fake": module.__name__})
+    status, out, _ = command("validate", "fake", "--quick")
+    assert status == 0
+    assert [line.split()[-2:] for line in out.splitlines()[-2:]] == [
+        ["5.125", "pass"],
+        ["not", "shown"],
+    ]
+    status, out, _ = command("validate", "fake")
+    assert status == 1
+    assert out.splitlines()[-1].split()[-2:] == ["-9", "FAIL"]
+    module.validate = lambda reference: []
+    status, _, errors = command("validate", "fake", "--quick")
+    assert (status, errors) == (2, "error: --quick: there is no quicker way to validate fake\n")
+
+
 def test_version_and_help(command):
     assert re.fullmatch(r"archgym \d+\.\d+\.\d+\n", command("--version")[1])
     status, out, _ = command("--help")
