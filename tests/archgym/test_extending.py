@@ -48,3 +48,15 @@ def test_example_draws_its_designs(environment: archgym.Environment) -> None:
     task = Task(drawn, options, drawn.objective(None), drawn.build(**options))
     picture = plot.draw("occupancy", plot.Chosen(task, task.default, "the default design"), None)
     assert picture.svg.startswith("<svg") and picture.text.splitlines()[-1].split() == ["data", "4"]
+
+
+def test_example_knows_its_optimum(environment: archgym.Environment) -> None:
+    from dataclasses import replace
+
+    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    scope: dict[str, object] = {"Cache": type(environment.build(workload="small"))}
+    exec(next(each for each in code if "EnumeratedModel" in each), scope)
+    known = replace(environment, tabulated=scope["tabulated"])
+    task = Task(known, known.resolve({}), known.objective(None), known.build(workload="small"))
+    every = task.evaluate(task.space.enumerate(0, task.space.size))
+    assert task.optimum.kind == "proven" and task.optimum.score == every.score.max()

@@ -8,11 +8,7 @@ from archgym.cost_models.accelerator.multi import SubAccelerators, area_um2, lay
 from archgym.cost_models.accelerator.multi.schedule import schedule
 from archgym.cost_models.accelerator.networks import load_network
 from archgym.cost_models.accelerator.networks.small import make_small
-from archgym.testing.environments import (
-    check_cost_model,
-    check_fidelities,
-    check_infeasible_is_worst,
-)
+from archgym.testing.environments import check_cost_model, check_environment
 
 ENV = "MultiAccelerator-v0"
 
@@ -92,8 +88,7 @@ def test_limits_of_the_published_workloads() -> None:
 def test_kits_pass_with_other_options(options) -> None:
     task = archgym.make_task(ENV, **options)
     check_cost_model(task)
-    check_fidelities(task)
-    check_infeasible_is_worst(task)
+    check_environment(task)
 
 
 @pytest.mark.parametrize(
