@@ -7,7 +7,7 @@ per fidelity. A further one is a class of this form and a line in `archgym.envs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -31,11 +31,13 @@ class NetworkCosts:
         latency_s: of the run; infinite where the chip cannot run it.
         energy_j: by name of the template's `energy_parts`.
         dram_bytes: moved.
+        traffic_bytes: read and written, by level, where the model knows.
     """
 
     latency_s: FloatArray
     energy_j: Mapping[str, FloatArray]
     dram_bytes: FloatArray
+    traffic_bytes: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class NetworkModel(Protocol[_Taken]):
@@ -96,6 +98,10 @@ class Template(Protocol[Designs]):
 
     def model(self, fidelity: str, network: Network) -> NetworkModel[Designs]:
         """A network on such chips at one of its fidelities."""
+        ...
+
+    def levels(self, fidelity: str) -> tuple[str, ...]:
+        """Names of the levels whose traffic the models of a fidelity tell."""
         ...
 
 

@@ -69,6 +69,7 @@ class Accelerator:
             *_FOUND,
             *(f"energy_j/{part}" for part in template.energy_parts),
             *(f"area_mm2/{part}" for part in template.area_parts),
+            *(f"traffic_bytes/{level}" for level in template.levels(fidelity)),
         )
         self._networks: dict[int, _Networks] = {}
         self._lock = Lock()
@@ -128,6 +129,9 @@ class Accelerator:
         }
         breakdown = {f"energy_mj/{part}": 1e3 * values for part, values in energy.items()}
         breakdown |= {f"area_mm2/{part}": values for part, values in area.items()}
+        for level in self._template.levels(self._fidelity):
+            moved = 1e-6 * found[f"traffic_bytes/{level}"] / found["batch"]
+            breakdown[f"traffic_mb/{level}"] = np.where(impossible, np.nan, moved)
         rules = {f"{name} above {most:g}": metrics[name] > most for name, most in self._limits}
         if self._template.rule:
             rules[self._template.rule] = impossible
@@ -162,6 +166,9 @@ class Accelerator:
         one = np.ones(len(chips.memory_bytes))
         parts = {f"energy_j/{part}": values for part, values in self._energy(costs).items()}
         parts |= {f"area_mm2/{part}": values for part, values in chips.area_mm2.items()}
+        for level in self._template.levels(self._fidelity):
+            moved = [each.traffic_bytes[level] for each in costs]
+            parts[f"traffic_bytes/{level}"] = self._combined(moved)
         return parts | {
             "batch": batch * one,
             "latency_s": self._combined([each.latency_s for each in costs]),

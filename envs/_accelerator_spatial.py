@@ -14,7 +14,12 @@ from archgym.cost_models.accelerator.spatial.chips import (
     areas_of,
     spatial_machine,
 )
-from archgym.cost_models.accelerator.spatial.costs import ENERGY_PARTS, SpatialCosts, SpatialModel
+from archgym.cost_models.accelerator.spatial.costs import (
+    ENERGY_PARTS,
+    LEVELS,
+    SpatialCosts,
+    SpatialModel,
+)
 from archgym.cost_models.accelerator.spatial.dataflows import FLOWS
 from archgym.cost_models.accelerator.spatial.report import OperatorReport, operator_report
 from archgym.envs._accelerator_fidelities import Chips, NetworkCosts, NetworkModel, RooflineNetwork
@@ -204,6 +209,10 @@ class SpatialTemplate:
             )
         return LoopNestNetwork(network, self._mapping)
 
+    def levels(self, fidelity: str) -> tuple[str, ...]:
+        """Levels of traffic; a roofline tells that of the DRAM alone."""
+        return LEVELS if fidelity == "loopnest" else ()
+
 
 class LoopNestNetwork:
     """Every product by its best mapping, see `archgym.cost_models.accelerator.spatial`."""
@@ -227,7 +236,7 @@ class LoopNestNetwork:
 
 
 def _as_network_costs(costs: SpatialCosts) -> NetworkCosts:
-    return NetworkCosts(costs.latency_s, costs.energy_j, costs.dram_bytes)
+    return NetworkCosts(costs.latency_s, costs.energy_j, costs.dram_bytes, costs.traffic_bytes)
 
 
 def _array() -> Sequence[Parameter]:

@@ -133,6 +133,10 @@ class SystolicTemplate:
             )
         return SystolicNetwork(network)
 
+    def levels(self, fidelity: str) -> tuple[str, ...]:
+        """None: of traffic, these models tell that of the DRAM."""
+        return ()
+
 
 class SystolicNetwork:
     """Fold by fold on systolic arrays, see `archgym.cost_models.accelerator.chip_costs`."""

@@ -38,6 +38,7 @@ from archgym.cost_models.accelerator.spatial.search import MAPPING_CELLS, OBJECT
 from archgym.cost_models.accelerator.work import products_of, work_of
 
 ENERGY_PARTS = ("products", "registers", "network", "vector", "sram", "dram", "leakage")
+LEVELS = ("registers", "network", "buffers", "dram")
 # Designs at a time, so that intermediate results stay small.
 _CHUNK = 512
 
@@ -50,13 +51,18 @@ class SpatialCosts:
         latency_s: `(d,)`; infinite where a product has no mapping.
         totals: `(d, totals)` sums over all runs of all products, in the order of `pricing.TOTALS`.
         energy_j: `(d,)` by name of `ENERGY_PARTS`.
-        dram_bytes: `(d,)` moved.
+        traffic_bytes: `(d,)` read and written, by name of `LEVELS`.
     """
 
     latency_s: FloatArray
     totals: FloatArray
     energy_j: dict[str, FloatArray]
-    dram_bytes: FloatArray
+    traffic_bytes: dict[str, FloatArray]
+
+    @property
+    def dram_bytes(self) -> FloatArray:
+        """`(d,)` moved between chip and DRAM."""
+        return self.traffic_bytes["dram"]
 
 
 @dataclass(frozen=True)
@@ -224,7 +230,13 @@ class SpatialModel:
             "leakage": leakage_w * latency_s,
         }
         ordered = {part: energy[part] for part in ENERGY_PARTS}
-        return SpatialCosts(latency_s, totals, ordered, dram)
+        traffic = {
+            "registers": totals[:, 0],
+            "network": bus_bytes_of(outputs, totals),
+            "buffers": buffer_bytes_of(outputs, totals),
+            "dram": dram,
+        }
+        return SpatialCosts(latency_s, totals, ordered, traffic)
 
     def products_of_operator(self, number: int) -> list[int]:
         """Numbers of the products of an operator of `work`."""
@@ -314,5 +326,5 @@ def _joined(parts: list[SpatialCosts]) -> SpatialCosts:
         np.concatenate([part.latency_s for part in parts]),
         np.concatenate([part.totals for part in parts]),
         by_name([part.energy_j for part in parts]),
-        np.concatenate([part.dram_bytes for part in parts]),
+        by_name([part.traffic_bytes for part in parts]),
     )

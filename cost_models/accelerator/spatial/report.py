@@ -15,6 +15,7 @@ from archgym.cost_models.accelerator.spatial.chips import (
 )
 from archgym.cost_models.accelerator.spatial.costs import (
     ENERGY_PARTS,
+    LEVELS,
     SpatialModel,
     best_mappings,
     buffer_bytes_of,
@@ -37,7 +38,6 @@ from archgym.cost_models.accelerator.spatial.pricing import (
 )
 from archgym.cost_models.accelerator.spatial.tiling import FloatArray
 
-LEVELS = ("register files", "network", "buffers", "DRAM")
 BOUNDS = (
     "compute",
     "bus of weights",
@@ -79,7 +79,7 @@ class OperatorReport:
         latency_s: Time.
         energy_j: By name of `costs.ENERGY_PARTS`.
         bound: What takes longest, one of `BOUNDS`.
-        traffic_bytes: By name of `LEVELS`: read and written there.
+        traffic_bytes: By name of `costs.LEVELS`: read and written there.
         products: Its products, in order.
     """
 

@@ -7,14 +7,14 @@ from scipy.stats import spearmanr
 from archgym.cost_models.accelerator.networks import load_network
 from archgym.cost_models.accelerator.spatial import pricing
 from archgym.cost_models.accelerator.spatial.chips import areas_of, chip_rows
-from archgym.cost_models.accelerator.spatial.costs import SpatialModel
+from archgym.cost_models.accelerator.spatial.costs import LEVELS, SpatialModel
 from archgym.cost_models.accelerator.spatial.dataflows import FLOWS
 from archgym.cost_models.accelerator.spatial.nvdla import PUBLISHED, frame_rate
 from archgym.cost_models.accelerator.spatial.register_file import (
     register_file_pj_per_byte,
     register_file_um2,
 )
-from archgym.cost_models.accelerator.spatial.report import BOUNDS, LEVELS, operator_report
+from archgym.cost_models.accelerator.spatial.report import BOUNDS, operator_report
 
 
 def test_a_batch_equals_its_chips_one_by_one(spatial) -> None:
@@ -37,8 +37,8 @@ def test_a_report_adds_up(spatial, network: str) -> None:
     assert sum(each.latency_s for each in report) == pytest.approx(costs.latency_s[0])
     for part, values in costs.energy_j.items():
         assert sum(each.energy_j[part] for each in report) == pytest.approx(values[0])
-    moved = sum(each.traffic_bytes["DRAM"] for each in report)
-    assert moved == pytest.approx(costs.dram_bytes[0])
+    for level, values in costs.traffic_bytes.items():
+        assert sum(each.traffic_bytes[level] for each in report) == pytest.approx(values[0])
     assert {each.bound for each in report} <= set(BOUNDS)
     assert len({each.bound for each in report}) > 1
     for each in report:

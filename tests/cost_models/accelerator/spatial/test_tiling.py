@@ -116,7 +116,7 @@ def walk(bounds, held, array, parts, array_stays: int, buffer_stays: int):
 def test_smaller_tiles_at_the_end_are_counted_as_they_are() -> None:
     rng = np.random.default_rng(2)
     surplus = []
-    for _ in range(150):
+    for _ in range(80):
         bounds = [int(rng.integers(1, high)) for high in (4, 12, 12, 6, 6)] + [1, 1]
         sizes = np.ones((4, 7), np.int64)
         for d, place in itertools.product(range(5), range(4)):
