@@ -97,7 +97,7 @@ def compare(space: str, workload: str, count: int) -> None:
 
 def as_systolic(task: Task, workload: str, rows: npt.NDArray[np.int64]) -> Metrics:
     """Spatial chips as systolic arrays of as many elements, clusters one below the other."""
-    designs: SpatialDesigns = task.model.chips(rows)
+    designs: SpatialDesigns = task.model.chips_of(rows).designs
     model = ChipModel(load_network(workload, 1))
     tall = replace(designs.chip, rows=designs.chip.rows * designs.cluster)
     count = len(rows)
@@ -159,7 +159,7 @@ def print_gap(rounds: int) -> None:
     }
     for name, change in chips.items():
         row = task.space.encode({**base, **change})[None]
-        designs: SpatialDesigns = task.model.chips(row)
+        designs: SpatialDesigns = task.model.chips_of(row).designs
         gaps = np.array(
             [gap for each in ("resnet50", "bert-base") for gap in gaps_of(each, designs, rounds)]
         )

@@ -96,9 +96,9 @@ class Accelerator:
         chips = self._template.chips(self.space, designs)
         return self._answer(dict(self._gathered(batch, chips, costs)))
 
-    def chips(self, designs: IntArray) -> Any:
-        """The chips of designs `(n, d)`, as the models of networks take them."""
-        return self._template.chips(self.space, designs).designs
+    def chips_of(self, designs: IntArray) -> Chips[Any]:
+        """The chips of designs `(n, d)`, or of one `(d,)`."""
+        return self._template.chips(self.space, self.space.validate(designs))
 
     def models(self, batch: int) -> Sequence[NetworkModel[Any]]:
         """The networks at a batch."""
@@ -154,10 +154,6 @@ class Accelerator:
             name: model.report(chips.designs)
             for name, model in zip(self._makers, models, strict=True)
         }
-
-    def chips_of(self, design: IntArray) -> Chips[Any]:
-        """The chip of one design `(d,)`."""
-        return self._template.chips(self.space, np.asarray(design).reshape(1, -1))
 
     def _gathered(
         self, batch: int, chips: Chips[Any], costs: Sequence[NetworkCosts]

@@ -28,13 +28,13 @@ def roofline(task: Task, row: IntArray, part: str | None) -> Picture:
     points = [
         RooflinePoint(
             each.name,
-            each.macs / each.traffic_bytes["DRAM"],
+            each.macs / each.traffic_bytes["dram"],
             each.macs / each.latency_s,
             each.latency_s / total,
             each.bound,
         )
         for each in reports
-        if each.macs and each.traffic_bytes["DRAM"]
+        if each.macs and each.traffic_bytes["dram"]
     ]
     title = f"Roofline: {task.name}"
     lines = [
@@ -62,7 +62,7 @@ def roofline(task: Task, row: IntArray, part: str | None) -> Picture:
 
 
 def _plotted(report: OperatorReport) -> bool:
-    return bool(report.macs and report.traffic_bytes["DRAM"])
+    return bool(report.macs and report.traffic_bytes["dram"])
 
 
 def breakdown(task: Task, row: IntArray, part: str | None) -> Picture:

@@ -49,7 +49,7 @@ def write_totals(model: Accelerator, path: Path, command: str) -> None:
     import pyarrow.parquet
 
     rows = model.space.enumerate(0, model.space.size)
-    costs = _network(model).model.costs(model.chips(rows))
+    costs = _network(model).model.costs(model.chips_of(rows).designs)
     columns = [costs.latency_s, *costs.totals.T]
     meta = {"fingerprint": model.space.fingerprint, "command": command}
     table = pyarrow.table(dict(zip(_COLUMNS, columns, strict=True)))
@@ -73,7 +73,9 @@ def stored_model(model: Accelerator, path: Path) -> EnumeratedModel:
     rows = model.space.enumerate(0, model.space.size)
     kept = _read(path, model.space.fingerprint)
     network = _network(model)
-    costs = network.costs_from(model.chips(rows), kept[0], np.ascontiguousarray(kept[1:].T))
+    costs = network.costs_from(
+        model.chips_of(rows).designs, kept[0], np.ascontiguousarray(kept[1:].T)
+    )
     answers = model.answer(rows, [costs])
     numbers = np.arange(len(rows), dtype=np.int64)
     meta = {

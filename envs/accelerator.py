@@ -268,7 +268,7 @@ def _positive(name: str, value: object) -> float:
 
 ENVIRONMENT = Environment(
     id="Accelerator-v0",
-    summary="array, memories, DRAM, formats and dataflow of an accelerator for neural networks",
+    summary="array, buffers, DRAM, formats and dataflow of an accelerator for neural networks",
     build=build,
     options={
         "workload": Option(
