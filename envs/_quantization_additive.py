@@ -15,7 +15,14 @@ from archgym.cost_models import numerics
 from archgym.cost_models.measured import Network
 from archgym.envs._quantization_choices import Reader, WeightChoice
 from archgym.envs._quantization_quality import Losses, Matrices
-from archgym.envs._quantization_space import CLIPS, THREE, UNROUNDED, WEIGHTS, group_of, groups_for
+from archgym.envs._quantization_space import (
+    CLIPS,
+    THREE,
+    UNROUNDED,
+    group_of,
+    groups_for,
+    weights_for,
+)
 from archgym.metric import FloatArray
 from archgym.space import IntArray
 
@@ -29,7 +36,7 @@ def choices_of(network: Network, layer: str) -> list[WeightChoice]:
     """All choices for the weights of a layer in the space `weights`, and those of `THREE`."""
     own = next(each for each in network.layers if each.name == layer)
     found = []
-    for name in WEIGHTS:
+    for name in weights_for([own]):
         free = numerics.parse(name).block is None and name != UNROUNDED
         for group in [group_of(each) for each in groups_for([own])] if free else [None]:
             for clip in CLIPS if name != UNROUNDED else (1.0,):

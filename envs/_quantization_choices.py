@@ -35,6 +35,7 @@ class Choices:
         activations: names as in `ACTIVATIONS`, by name of layer.
         cache: format of keys and values.
         keys_by: `token` or `channel`.
+        attention: format of queries and probabilities, as in `ATTENTIONS`.
         smoothing: None for none.
         rounding: `nearest`, `gptq` or `awq`.
     """
@@ -43,6 +44,7 @@ class Choices:
     activations: Mapping[str, str]
     cache: str = "fp16"
     keys_by: str = "token"
+    attention: str = "fp16"
     smoothing: float | None = None
     rounding: str = "nearest"
 
@@ -85,6 +87,7 @@ class Reader:
             },
             str(values.get("KvCache", "fp16")),
             str(values.get("KeysBy", "token")),
+            str(values.get("Attention", "fp16")),
             None if smoothing == "none" else float(smoothing),
             str(values.get("Rounding", "nearest")),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from archgym.cost_models.processing_elements.layers import (
 from archgym.envs._quantization_choices import Reader
 from archgym.envs._quantization_space import (
     ACTIVATIONS,
+    ATTENTIONS,
     CACHES,
     FAMILIES,
     WEIGHTS,
@@ -43,7 +45,9 @@ SHAPES = ("own", "llama-2-7b", "llama-2-13b", "llama-2-70b", "llama-3-8b")
 """What costs are told of: the measured network's own layers, or those of a larger one."""
 
 _STORED = tuple(dict.fromkeys((*WEIGHTS, *CACHES)))
-_INPUTS = tuple(dict.fromkeys(ActivationFormat.parse(name).format for name in ACTIVATIONS))
+_INPUTS = tuple(
+    dict.fromkeys(ActivationFormat.parse(name).format for name in (*ACTIVATIONS, *ATTENTIONS))
+)
 _CHUNK = 4096
 _HALF_BITS = 16
 
@@ -141,7 +145,7 @@ class Stage:
         )
         self._reader = reader
         self._weight_bits = [self._stored(each) for each in products]
-        self._input_bits = np.array([_input_bits(p) for p in products])
+        self._input_bits = [_input_bits(p, self._inputs(p)) for p in products]
 
     def _stored(self, product: Product) -> FloatArray:
         """Bits of a stored value, by number of the format and of the group `(formats, groups)`."""
@@ -173,6 +177,15 @@ class Stage:
             return [32]
         return [group_of(str(value)) for value in self._reader.space.parameters[at].values]
 
+    def _inputs(self, product: Product) -> tuple[str, ...]:
+        """Formats that the other operand of a product may have."""
+        if not product.of:
+            return ATTENTIONS
+        at = self._reader.position(product.of, "Activation")
+        if at is None:
+            return ACTIVATIONS[:1]
+        return tuple(str(value) for value in self._reader.space.parameters[at].values)
+
     def chosen(self, rows: IntArray) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         """Numbers of formats in `_STORED` and `_INPUTS`, and bits of both, all `(n, l)`."""
         n, space = len(rows), self._reader.space
@@ -182,11 +195,13 @@ class Stage:
         input_bits = np.empty(stored.shape)
         cache = _column(space.names, rows, "KvCache")
         by = _column(space.names, rows, "KeysBy")
+        operands = _column(space.names, rows, "Attention")
         for k, product in enumerate(self.products):
             if not product.of:
                 stored[:, k] = np.array([_STORED.index(c) for c in CACHES])[cache]
                 weight_bits[:, k] = self._weight_bits[k][2 * cache + by, 0]
-                input_bits[:, k] = _HALF_BITS
+                given[:, k] = _inputs_of(ATTENTIONS)[operands]
+                input_bits[:, k] = self._input_bits[k][operands]
                 continue
             w = rows[:, _known(self._reader.position(product.of, "Weight"))]
             at = self._reader.position(product.of, "Group")
@@ -196,12 +211,15 @@ class Stage:
             stored[:, k] = np.array([_STORED.index(name) for name in names])[w]
             at = self._reader.position(product.of, "Activation")
             a = rows[:, at] if at is not None else np.zeros(n, np.int64)
-            given[:, k] = _INPUT_OF[a]
+            given[:, k] = _inputs_of(self._inputs(product))[a]
             input_bits[:, k] = self._input_bits[k][a]
         return stored, given, weight_bits, input_bits
 
 
-_INPUT_OF = np.array([_INPUTS.index(ActivationFormat.parse(name).format) for name in ACTIVATIONS])
+@functools.cache
+def _inputs_of(names: tuple[str, ...]) -> IntArray:
+    """Numbers in `_INPUTS` of the formats of operands."""
+    return np.array([_INPUTS.index(ActivationFormat.parse(name).format) for name in names])
 
 
 def _known(position: int | None) -> int:
@@ -219,17 +237,16 @@ def _cache_bits(cache: str, keys_by: str, tokens: int, width: int) -> float:
     return KvCache(cache, keys_by).bits(1, tokens, width) / (2 * tokens * width)
 
 
-def _input_bits(product: Product) -> FloatArray:
-    """Bits of an input, by number in `ACTIVATIONS`."""
+def _input_bits(product: Product, names: Sequence[str]) -> FloatArray:
+    """Bits of an input in each of some formats; a row of another model's may be padded."""
     tokens, columns = max(int(product.tokens), 1), int(product.columns)
     found = []
-    for name in ACTIVATIONS:
+    for name in names:
         chosen = ActivationFormat.parse(name)
-        fmt = numerics.parse(chosen.format)
-        group = chosen.group
-        if isinstance(group, int) and columns % group:
-            group = "token"
-        found.append(fmt.bits_per_value(tokens, columns, group))
+        size = chosen.group if isinstance(chosen.group, int) else 2
+        wide = -(-columns // size) * size
+        bits = numerics.parse(chosen.format).bits(tokens, wide, chosen.group)
+        found.append(bits / (tokens * columns))
     return np.array(found)
 
 

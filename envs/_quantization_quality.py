@@ -130,19 +130,20 @@ def activation_quantizer(name: str) -> Quantizer | None:
 
 
 @functools.cache
-def cache_quantizers(cache: str, keys_by: str) -> tuple[Quantizer | None, Quantizer | None]:
-    """What rounds keys and values `(sequences, heads, tokens, width)`."""
-    if cache == UNROUNDED:
-        return None, None
-    kept = KvCache(cache, keys_by)
+def attention_quantizers(cache: str, keys_by: str, operands: str) -> tuple[Quantizer | None, ...]:
+    """What rounds keys, values, queries and probabilities `(sequences, heads, tokens, n)`."""
 
-    def of(quantize: Callable[[F32], F32]) -> Quantizer:
+    def of(quantize: Callable[[F32], F32], dimensions: int) -> Quantizer:
         def quantizer(x: F32) -> F32:
-            return quantize(x.reshape(-1, *x.shape[2:])).reshape(x.shape)
+            return quantize(x.reshape(-1, *x.shape[4 - dimensions + 1 :])).reshape(x.shape)
 
         return quantizer
 
-    return of(kept.quantize_keys), of(kept.quantize_values)
+    kept = KvCache(cache, keys_by)
+    stored = (of(kept.quantize_keys, 3), of(kept.quantize_values, 3))
+    each = activation_quantizer(operands)
+    rounded = None if each is None else of(each, 2)
+    return (*((None, None) if cache == UNROUNDED else stored), rounded, rounded)
 
 
 class Measured:
@@ -210,7 +211,7 @@ class Measured:
         }
         network = self._network
         if isinstance(network, LanguageModel):
-            settings["kv"] = cache_quantizers(choices.cache, choices.keys_by)
+            settings["kv"] = attention_quantizers(choices.cache, choices.keys_by, choices.attention)
             if self._tokens is not None:
                 found = self._incremental(network, split).evaluate(**settings)
                 return found.cross_entropy, found.divergence

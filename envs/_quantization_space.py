@@ -45,6 +45,9 @@ ACTIVATIONS = (
     *("fp16", "int8/tensor", "int8/token", "int8/g32", "int6/token", "int4/token", "int4/g32"),
     *("fp8-e4m3/tensor", "mxfp8-e4m3", "mxfp6-e2m3", "mxint8", "nvfp4", "mxfp4", "olive4/token"),
 )
+ATTENTIONS = ("fp16", "int8/token", "int6/token", "fp8-e4m3/token")
+"""Formats of queries, and of the probabilities that meet the values."""
+
 CACHES = ("fp16", "int8-asym", "int4-asym", "int3-asym", "int2-asym")
 SMOOTHINGS = ("none", 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 ROUNDINGS = ("nearest", "gptq", "awq")
@@ -74,11 +77,30 @@ def groups_for(layers: Sequence[Layer]) -> tuple[str, ...]:
     return ("tensor", "channel", *wide)
 
 
+def weights_for(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Formats for the weights of a unit; pairs of values need rows of even length."""
+    odd = any(layer.columns % 2 for layer in layers)
+    return tuple(name for name in WEIGHTS if not (odd and name.startswith("olive")))
+
+
+def activations_for(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Formats for the inputs of a unit, of those whose groups divide its channels."""
+
+    def fits(name: str) -> bool:
+        chosen = ActivationFormat.parse(name)
+        of = chosen.group if isinstance(chosen.group, int) else 1
+        size = 2 if chosen.format.startswith("olive") else of
+        return all(layer.channels % size == 0 for layer in layers)
+
+    return tuple(name for name in ACTIVATIONS if fits(name))
+
+
 def _unit_parameters(name: str, layers: Sequence[Layer], activations: bool) -> Iterator[Parameter]:
-    free = tuple(w for w in WEIGHTS if numerics.parse(w).block is None and w != UNROUNDED)
-    rounded = tuple(w for w in WEIGHTS if w != UNROUNDED)
+    weights = weights_for(layers)
+    free = tuple(w for w in weights if numerics.parse(w).block is None and w != UNROUNDED)
+    rounded = tuple(w for w in weights if w != UNROUNDED)
     of = " ".join(layer.name for layer in layers)
-    yield Parameter(f"{name}.Weight", WEIGHTS, f"format of the weights of {of}", subsystem=name)
+    yield Parameter(f"{name}.Weight", weights, f"format of the weights of {of}", subsystem=name)
     yield Parameter(
         f"{name}.Group",
         groups_for(layers),
@@ -97,7 +119,10 @@ def _unit_parameters(name: str, layers: Sequence[Layer], activations: bool) -> I
     )
     if activations:
         yield Parameter(
-            f"{name}.Activation", ACTIVATIONS, f"format of the inputs of {of}", subsystem=name
+            f"{name}.Activation",
+            activations_for(layers),
+            f"format of the inputs of {of}",
+            subsystem=name,
         )
 
 
@@ -110,6 +135,12 @@ def _network_parameters(caches: bool) -> Iterator[Parameter]:
             "what shares a scale of keys",
             subsystem="network",
             when={"KvCache": CACHES[1:]},
+        )
+        yield Parameter(
+            "Attention",
+            ATTENTIONS,
+            "format of queries and of attention's probabilities",
+            subsystem="network",
         )
     yield Parameter(
         "Smoothing",
@@ -151,9 +182,18 @@ def quantization_space(network: Network, kind: str, tied: str) -> DesignSpace:
         network: whose layers are quantized.
         kind: one of `SPACES`.
         tied: one of `TIES`.
+
+    Raises:
+        ValueError: for `three-formats` of a network whose rows its groups do not divide.
     """
     units = units_of(network, tied)
     if kind == "three-formats":
+        for layer in network.layers:
+            if layer.columns % 32:
+                raise ValueError(
+                    f"space: 'three-formats' has groups of 32, which do not divide the "
+                    f"{layer.columns} columns of layer {layer.name!r} of {network.name}"
+                )
         return DesignSpace(
             [
                 Parameter(
@@ -169,7 +209,7 @@ def quantization_space(network: Network, kind: str, tied: str) -> DesignSpace:
     caches = has_cache(network)
     rules = [_multiplies(f"{name}.Weight", f"{name}.Activation", name) for name in units]
     if caches:
-        rules.append(_multiplies("KvCache", None, "attention"))
+        rules.append(_multiplies("KvCache", "Attention", "attention"))
     rules += [_rounds(name) for name in units]
     return DesignSpace([*_array_parameters(), *_network_parameters(caches), *own], rules)
 
@@ -179,10 +219,11 @@ def has_cache(network: Network) -> bool:
     return any(layer.kind == "k" for layer in network.layers)
 
 
-def _multiplies(weight: str, activation: str | None, where: str) -> Constraint:
-    """The element multiplies the formats of a unit; attention multiplies the cache and fp16."""
+def _multiplies(weight: str, activation: str, where: str) -> Constraint:
+    """The element multiplies the formats of a unit, or of attention."""
     kinds = CACHES if weight == "KvCache" else WEIGHTS
-    inputs = tuple(dict.fromkeys(ActivationFormat.parse(name).format for name in ACTIVATIONS))
+    of = {name: ActivationFormat.parse(name).format for name in (*ACTIVATIONS, *ATTENTIONS)}
+    inputs = tuple(dict.fromkeys(of.values()))
     tables = {
         name: processing_elements.family(name).table(kinds, inputs).supported for name in FAMILIES
     }
@@ -192,13 +233,10 @@ def _multiplies(weight: str, activation: str | None, where: str) -> Constraint:
         for i, w in enumerate(kinds)
         for j, a in enumerate(inputs)
     }
-    of = {name: ActivationFormat.parse(name).format for name in ACTIVATIONS}
 
     def satisfied(columns: Columns) -> BoolArray:
-        given = columns["Elements"]
-        seen = [of[a] for a in columns[activation]] if activation else ["fp16"] * len(given)
-        rows = zip(given, columns[weight], seen, strict=True)
-        return np.array([able[family, w, a] for family, w, a in rows], np.bool_)
+        rows = zip(columns["Elements"], columns[weight], columns[activation], strict=True)
+        return np.array([able[family, w, of[a]] for family, w, a in rows], np.bool_)
 
     return Constraint(
         f"{where}: the elements cannot multiply its formats",
@@ -233,6 +271,7 @@ def default_design(space: DesignSpace, kind: str) -> Mapping[str, Value]:
         "DramBits": 128,
         "KvCache": "int8-asym",
         "KeysBy": "token",
+        "Attention": "int8/token",
         "Smoothing": "none",
         "Rounding": "nearest",
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -30,7 +30,25 @@ _ATTENDED = 2
 """Sequences whose attention is held at once: half a MiB with 4 heads, which stays in a cache."""
 
 Tap: TypeAlias = Callable[[str, Array, Array], None]
-KvQuantizers: TypeAlias = tuple[Quantizer | None, Quantizer | None]
+
+
+class AttentionQuantizers(NamedTuple):
+    """What rounds the operands of attention, each (sequences, heads, context, n) to the same shape.
+
+    Attributes:
+        keys: After rotation.
+        values: As they are kept.
+        queries: After rotation.
+        probabilities: Of a query over all keys, along the last axis.
+    """
+
+    keys: Quantizer | None = None
+    values: Quantizer | None = None
+    queries: Quantizer | None = None
+    probabilities: Quantizer | None = None
+
+
+_EXACT = AttentionQuantizers()
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,7 @@ class Decoder:
         settings: Mapping[str, Setting],
         buffers: Buffers,
         *,
-        kv: KvQuantizers = (None, None),
+        kv: AttentionQuantizers = _EXACT,
         start: int = 0,
         tap: Tap | None = None,
     ) -> Array:
@@ -122,7 +140,7 @@ class Decoder:
             ids: (sequences, context) token ids.
             settings: By layer name.
             buffers: With `start` above 0, those of a pass that was the same up to there.
-            kv: Quantizers of keys (after rotation) and values.
+            kv: Quantizers of the operands of attention.
             start: Stage to take the pass up at.
             tap: Sees each layer's name, its input, and what its matrix multiplies.
         """
@@ -165,7 +183,7 @@ class Decoder:
             buffers.normed,
         )
 
-    def _attend(self, pass_: _Pass, block: int, kv: KvQuantizers, out: Array) -> None:
+    def _attend(self, pass_: _Pass, block: int, kv: AttentionQuantizers, out: Array) -> None:
         buffers, shape = pass_.buffers, self.shape
         pass_.multiply(block, ("q", "k", "v"), buffers.normed, (buffers.q, buffers.k, buffers.v))
         rotate(buffers.q, self._cos, self._sin, shape.heads)
@@ -174,7 +192,8 @@ class Decoder:
             x.reshape(buffers.sequences, shape.context, shape.heads, -1).transpose(0, 2, 1, 3)
             for x in (buffers.q, buffers.k, buffers.v, out)
         )
-        for x, quantizer, name in ((k, kv[0], "keys"), (v, kv[1], "values")):
+        rounded = ((k, kv.keys, "keys"), (v, kv.values, "values"), (q, kv.queries, "queries"))
+        for x, quantizer, name in rounded:
             if quantizer is not None:
                 x[:] = quantized(quantizer, np.ascontiguousarray(x), f"{name} of block {block}")
         scale = np.float32((shape.width // shape.heads) ** -0.5)
@@ -183,6 +202,9 @@ class Decoder:
             scores = buffers.scores[: some.stop - first]
             np.matmul(q[some], k[some].swapaxes(2, 3), out=scores)
             causal_softmax(scores.reshape(-1, shape.context, shape.context), scale)
+            if kv.probabilities is not None:
+                what = f"probabilities of block {block}"
+                scores = quantized(kv.probabilities, scores, what)
             np.matmul(scores, v[some], out=attended[some])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archgym.cost_models.measured.arrays import Array, Quantizer
-from archgym.cost_models.measured.decoder import STAGES, Buffers, KvQuantizers
+from archgym.cost_models.measured.decoder import STAGES, AttentionQuantizers, Buffers
 from archgym.cost_models.measured.language_model import Batch, LanguageModel
 from archgym.cost_models.measured.network import Evaluation, Setting
 from archgym.cost_models.measured.threads import one_thread
@@ -28,7 +28,7 @@ class Incremental:
         self._buffers = [
             Buffers(network.shape, batch.end - batch.start, keep=True) for batch in batches
         ]
-        self._last: tuple[dict[str, Setting], KvQuantizers] | None = None
+        self._last: tuple[dict[str, Setting], AttentionQuantizers] | None = None
         self.resumed_at = 0
 
     def evaluate(
@@ -37,11 +37,14 @@ class Incremental:
         activations: Mapping[str, Quantizer] | None = None,
         *,
         scales: Mapping[str, Array] | None = None,
-        kv: KvQuantizers | None = None,
+        kv: Sequence[Quantizer | None] | None = None,
     ) -> Evaluation:
         """Measure the loss as `LanguageModel.evaluate` does, with the same result."""
         network = self._network
-        settings, quantizers = network.settings(weights, activations, scales), kv or (None, None)
+        settings, quantizers = (
+            network.settings(weights, activations, scales),
+            AttentionQuantizers(*(kv or ())),
+        )
         start = self._first_change(settings, quantizers)
         self._last = None  # an error on the way leaves the arrays of no use
         parts = []
@@ -55,12 +58,12 @@ class Incremental:
         self._last, self.resumed_at = (settings, quantizers), start
         return network.evaluation(parts)
 
-    def _first_change(self, settings: Mapping[str, Setting], kv: KvQuantizers) -> int:
+    def _first_change(self, settings: Mapping[str, Setting], kv: AttentionQuantizers) -> int:
         """First stage that differs from the last evaluation; the number of stages if none does."""
         if self._last is None:
             return 0
         before, kv_before = self._last
-        if kv[0] is not kv_before[0] or kv[1] is not kv_before[1]:
+        if any(now is not then for now, then in zip(kv, kv_before, strict=True)):
             return 0
         stages = self._network.decoder.stages
         for stage in range(stages):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from archgym.cost_models.measured.arrays import Array, Doubles, Ids, Quantizer
 from archgym.cost_models.measured.decoder import (
     STAGES,
+    AttentionQuantizers,
     Buffers,
     Decoder,
     DecoderShape,
-    KvQuantizers,
 )
 from archgym.cost_models.measured.network import (
     Evaluation,
@@ -102,7 +102,7 @@ class LanguageModel(Network):
         activations: Mapping[str, Quantizer] | None = None,
         *,
         scales: Mapping[str, Array] | None = None,
-        kv: KvQuantizers | None = None,
+        kv: Sequence[Quantizer | None] | None = None,
         split: str = "validation",
         sequences: int | slice | None = None,
         tokens: int | None = None,
@@ -113,8 +113,8 @@ class LanguageModel(Network):
             weights: Matrices by layer.
             activations: Quantizers of layers' inputs.
             scales: Divisors of layers' inputs.
-            kv: Quantizers of the keys, after rotation, and of the values, or None for either; both
-                take and return (sequences, heads, context, head width) float32.
+            kv: Quantizers of the operands of attention or None, as many as are wanted of those of
+                `decoder.AttentionQuantizers`: keys, values, queries, probabilities.
             split: Where the text is from.
             sequences: How many, or which.
             tokens: How many instead.
@@ -125,7 +125,7 @@ class LanguageModel(Network):
         with one_thread():
             for batch in batches(split, first, end):
                 reference = self.reference(batch)  # before the pass, whose buffers its own uses
-                hidden = self._pass(batch, settings, kv or (None, None))
+                hidden = self._pass(batch, settings, AttentionQuantizers(*(kv or ())))
                 parts.append(self.losses(batch, hidden, reference))
         return self.evaluation(parts)
 
@@ -184,7 +184,9 @@ class LanguageModel(Network):
             kept = self._local.buffers = Buffers(self.shape, sequences, keep=False)
         return kept
 
-    def _pass(self, batch: Batch, settings: Mapping[str, Setting], kv: KvQuantizers) -> Array:
+    def _pass(
+        self, batch: Batch, settings: Mapping[str, Setting], kv: AttentionQuantizers
+    ) -> Array:
         ids = self.ids(batch)
         return self.decoder.run(ids, settings, self._buffers(len(ids)), kv=kv)
 
@@ -197,7 +199,9 @@ class LanguageModel(Network):
                 return kept
         hidden = self._hidden.get(batch)
         if hidden is None:
-            hidden = self._pass(batch, self.settings(None, None, None), (None, None)).copy()
+            hidden = self._pass(
+                batch, self.settings(None, None, None), AttentionQuantizers()
+            ).copy()
             self._hidden[batch] = hidden
         made = self.head.reference(hidden)
         with self._lock:
