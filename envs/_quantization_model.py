@@ -92,7 +92,8 @@ def _features(network: Network) -> FloatFeatures:
         worst - 1,
         1.0 if isinstance(network, LanguageModel) else -1.0,
     ]
-    return np.tanh(np.array(raw) / 2).astype(np.float32)
+    features: FloatFeatures = np.tanh(np.array(raw) / 2).astype(np.float32)
+    return features
 
 
 def _tails(network: Network, layer: Layer) -> tuple[float, float]:
@@ -119,4 +120,5 @@ def _stage_features(network: Network, layers: tuple[Layer, ...]) -> FloatFeature
         np.log2(layers[0].columns) / 4 - 2,
         *(tails - 1),
     ]
-    return np.tanh(np.array(raw)).astype(np.float32)
+    features: FloatFeatures = np.tanh(np.array(raw)).astype(np.float32)
+    return features

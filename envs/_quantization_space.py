@@ -249,13 +249,14 @@ def _rounds(name: str) -> Constraint:
     """GPTQ makes up for the error of a value, so it needs formats that round values alone."""
     together = {w for w in WEIGHTS if not numerics.parse(w).elementwise}
 
-    def satisfied(columns: Columns) -> BoolArray:
+    def obeyed(columns: Columns) -> BoolArray:
         joint = np.isin(columns[f"{name}.Weight"].astype(str), list(together))
-        return ~(joint & (columns["Rounding"] == "gptq"))
+        satisfied: BoolArray = ~(joint & (columns["Rounding"] == "gptq"))
+        return satisfied
 
     return Constraint(
         f"{name}: gptq with a format that rounds values together",
-        satisfied,
+        obeyed,
         "GPTQ spreads the error of every rounded value over later ones",
     )
 
