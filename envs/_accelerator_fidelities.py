@@ -162,7 +162,7 @@ class RooflineNetwork(Generic[Designs]):
                     count * float(found.time_s[0, i]),
                     energy,
                     _ROOFS[int(found.bound[0, i])],
-                    {"DRAM": count * float(found.traffic_bytes[0, i, -1])},
+                    {"dram": count * float(found.traffic_bytes[0, i, -1])},
                     (),
                 )
             )

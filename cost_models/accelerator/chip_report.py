@@ -51,7 +51,7 @@ def _operator(model: ChipModel, designs: ChipDesigns, number: int) -> OperatorRe
         float(costs.latency_s[0]),
         {name: float(values[0]) for name, values in costs.energy_j.items()},
         _bound(work, products, designs),
-        {"DRAM": float(costs.dram_bytes[0])},
+        {"dram": float(costs.dram_bytes[0])},
         (),
     )
 

@@ -256,7 +256,7 @@ def test_a_design_is_reported_operator_by_operator() -> None:
         report = other.model.operator_reports(other.default)[SMALL]
         latency = sum(each.latency_s for each in report)
         energy = sum(sum(each.energy_j.values()) for each in report)
-        traffic = sum(each.traffic_bytes["DRAM"] for each in report)
+        traffic = sum(each.traffic_bytes["dram"] for each in report)
         assert 1e3 * latency == pytest.approx(other.reference["latency_ms"])
         assert 1e3 * energy == pytest.approx(other.reference["energy_mj"])
         assert 1e-6 * traffic == pytest.approx(other.reference["dram_traffic_mb"])

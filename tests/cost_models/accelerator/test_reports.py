@@ -19,7 +19,7 @@ def test_operators_add_up_on_random_designs(space: str) -> None:
         (report,) = task.model.operator_reports(row).values()
         latency = sum(each.latency_s for each in report)
         energy = sum(sum(each.energy_j.values()) for each in report)
-        traffic = sum(each.traffic_bytes["DRAM"] for each in report)
+        traffic = sum(each.traffic_bytes["dram"] for each in report)
         assert 1e3 * latency == pytest.approx(got["latency_ms"])
         assert 1e3 * energy == pytest.approx(got["energy_mj"])
         assert 1e-6 * traffic == pytest.approx(got["dram_traffic_mb"])
