@@ -255,14 +255,27 @@ class DesignSpace:
     @functools.cached_property
     def canonical_size(self) -> int:
         """Number of distinct canonical designs."""
-        parents = sorted({parent for conditions in self._conditions for parent, _ in conditions})
+        return math.prod(self._canonical_size_of(group) for group in self._linked())
+
+    def _linked(self) -> list[list[int]]:
+        """Columns in groups that no condition connects, each in order."""
+        group = list(range(len(self)))
+        for j, conditions in enumerate(self._conditions):
+            for parent, _ in conditions:
+                old, new = group[j], group[parent]
+                group = [new if each == old else each for each in group]
+        return [[j for j in range(len(self)) if group[j] == g] for g in dict.fromkeys(group)]
+
+    def _canonical_size_of(self, columns: list[int]) -> int:
+        """Number of distinct canonical designs that differ in linked columns only."""
+        parents = sorted({p for j in columns for p, _ in self._conditions[j]})
         if not parents:
-            return self.size
+            return math.prod(int(self.cardinalities[j]) for j in columns)
         grid = DesignSpace([Parameter(self.names[j], self.parameters[j].values) for j in parents])
         rows = np.zeros((grid.size, len(self)), np.int64)
         rows[:, parents] = grid.enumerate(0, grid.size)
         rows = np.unique(self.canonical(rows), axis=0)
-        free = np.array([j for j in range(len(self)) if j not in parents], np.int64)
+        free = np.array([j for j in columns if j not in parents], np.int64)
         choices = np.where(self.active(rows)[:, free], self.cardinalities[free], 1)
         return sum(math.prod(int(c) for c in row) for row in choices)
 

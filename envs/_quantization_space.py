@@ -241,7 +241,7 @@ def _multiplies(weight: str, activation: str, where: str) -> Constraint:
     return Constraint(
         f"{where}: the elements cannot multiply its formats",
         satisfied,
-        "see docs/processing_elements.md for what each kind multiplies",
+        "see docs/cost_models/processing-elements.md for what each kind multiplies",
     )
 
 

@@ -143,3 +143,16 @@ def test_fingerprint_follows_the_meaning_of_rows() -> None:
     same = DesignSpace([Parameter("a", (1, 2))])
     other = DesignSpace([Parameter("a", (2, 1))])
     assert one.fingerprint == same.fingerprint != other.fingerprint
+
+
+def test_conditions_that_are_not_linked_are_counted_apart() -> None:
+    parameters = []
+    for layer in range(30):
+        parameters.append(Parameter(f"format{layer}", ("fp16", "int8", "int4")))
+        when = {f"format{layer}": ("int8", "int4")}
+        parameters.append(Parameter(f"group{layer}", (16, 32, 64, 128), when=when))
+    space = DesignSpace([*parameters, Parameter("free", (1, 2))])
+    assert space.canonical_size == 2 * (1 + 4 + 4) ** 30
+    pair = DesignSpace(space.parameters[:4])
+    rows = pair.canonical(pair.enumerate(0, pair.size))
+    assert pair.canonical_size == len(np.unique(rows, axis=0)) == 81
