@@ -1,6 +1,7 @@
 """Accelerator for neural networks: which chip and dataflow serve a network, or several, best.
 
-Spaces are kinds of chips, `spatial` and `systolic`; `small` is a part of `spatial`.
+Spaces are kinds of chips, `spatial` and `systolic`; `small` is a part of `spatial`, and
+`archgym2023-timeloop` is that of 2023.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _COSTS = {
     "systolic": {"roofline": 4.6, "systolic": 22.0},
     "spatial": {"roofline": 6.4, "loopnest": 700.0},
     "tabulated": {"table": 1.0, "roofline": 6.4, "loopnest": 700.0},
+    "archgym2023-timeloop": {"loopnest": 8000.0},
 }
 _DOCS = {
     "table": "the answers of `loopnest`, looked up",
@@ -42,6 +44,7 @@ _BASELINES = {
     "systolic": ("tpu-v1", "gemmini"),
     "spatial": ("nvdla", "eyeriss"),
     "small": ("nvdla",),
+    "archgym2023-timeloop": ("eyeriss",),
 }
 
 
@@ -143,19 +146,22 @@ def _looked_up(options: Mapping[str, Any]) -> CostModel:
 
 def _template(options: Mapping[str, Any]) -> Any:
     """Returns the kind of chip of a task's space."""
+    from archgym.envs._accelerator_2023 import TIMELOOP, TimeloopTemplate
     from archgym.envs._accelerator_spatial import SMALL, SpatialTemplate
     from archgym.envs._accelerator_systolic import SystolicTemplate
 
     common = (options["node_nm"], options["word_bytes"], options["least_bits"])
     if options["space"] == "systolic":
         return SystolicTemplate(*common)
+    if options["space"] == TIMELOOP:
+        return TimeloopTemplate(options["node_nm"], options["least_bits"], options["mapping"])
     narrow = SMALL if options["space"] == "small" else None
     return SpatialTemplate(*common, options["mapping"], narrow)
 
 
 def _kind(options: Mapping[str, Any]) -> str:
     """Returns the kind of chip: `small` is a part of `spatial`."""
-    return "systolic" if options["space"] == "systolic" else "spatial"
+    return "spatial" if options["space"] == "small" else str(options["space"])
 
 
 def _require_of_space(name: str, options: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
@@ -201,7 +207,8 @@ def _networks(options: Mapping[str, Any]) -> tuple[dict[str, Maker], tuple[int, 
         return {workload: _from_file(workload.removeprefix("file:"))}, (1,)
     if options["space"] == "small":
         _require_small(options)
-        batch = 1
+    if options["space"] in ("small", "archgym2023-timeloop"):
+        batch = batch or 1
     names = workload.split("+")
     for name in names:
         if names.count(name) > 1:
@@ -277,7 +284,7 @@ ENVIRONMENT = Environment(
         "space": Option(
             "spatial",
             "a spatial array with register files, a few of those designs, or a systolic array",
-            ("spatial", "small", "systolic"),
+            ("spatial", "small", "systolic", "archgym2023-timeloop"),
         ),
         "batch": Option(None, "inferences that run together; none: chosen by the design"),
         "context": Option(None, "tokens per sequence; none: each network's own"),
@@ -287,14 +294,22 @@ ENVIRONMENT = Environment(
             "nvdla",
             "the default design, which scores 0",
             ("nvdla", "eyeriss", "tpu-v1", "gemmini"),
-            default_for={("space", "systolic"): "tpu-v1"},
+            default_for={
+                ("space", "systolic"): "tpu-v1",
+                ("space", "archgym2023-timeloop"): "eyeriss",
+            },
         ),
         "mapping": Option(
             "edp",
             "what the mapping of a product makes small, where there are mappings",
             ("edp", "latency", "energy", "dram-traffic"),
         ),
-        "node_nm": Option(22, "process, of those that memories are known for", (65, 45, 32, 22)),
+        "node_nm": Option(
+            22,
+            "process, of those that memories are known for",
+            (65, 45, 32, 22),
+            default_for={("space", "archgym2023-timeloop"): 45},
+        ),
         "word_bytes": Option(8, "width of an access to a memory; 32 at 45 and 22 nm", (8, 32)),
         "least_bits": Option(8, "of number formats: what the networks need to stay accurate"),
         "most_area_mm2": Option(None, "area above which designs are infeasible"),
