@@ -23,6 +23,7 @@ from archgym.cost_models.accelerator.loopnest import Problem, evaluate, problem_
 from archgym.cost_models.accelerator.loopnest.architectures import architecture
 from archgym.cost_models.accelerator.loopnest.greedy import GreedyMapper
 from archgym.cost_models.accelerator.network import Network
+from archgym.cost_models.accelerator.spatial.report import OperatorReport
 from archgym.envs._accelerator_fidelities import Chips, NetworkCosts, NetworkModel
 from archgym.space import DesignSpace, IntArray, Parameter, Value
 
@@ -30,6 +31,7 @@ TIMELOOP = "archgym2023-timeloop"
 # What the option `mapping` names, as mappers call it.
 GOALS = {"edp": "edp", "latency": "cycles", "energy": "energy"}
 _PADS = {"inputs": "InputsSpad", "weights": "WeightsSpad", "sums": "SumsSpad"}
+_LEVELS = {"scratchpads": [0, 1, 2], "buffer": [3], "dram": [4]}
 _PES = tuple(range(14, 337, 14))
 _DEPTHS = tuple(2**i for i in range(1, 17))
 _BUFFER_DEPTHS = tuple(2**i for i in range(10, 17))
@@ -121,6 +123,10 @@ class TimeloopTemplate:
         """A network on such chips."""
         return MappedNetwork(network, GOALS[self._mapping])
 
+    def levels(self, fidelity: str) -> tuple[str, ...]:
+        """Levels whose traffic is told."""
+        return self.energy_parts[1:]
+
 
 class MappedNetwork:
     """The dense products of a network one after the other, each by a greedy mapping.
@@ -143,7 +149,8 @@ class MappedNetwork:
         """Evaluates chips."""
         machines = designs.machines()
         parts = {name: np.zeros(len(designs)) for name in TimeloopTemplate.energy_parts}
-        cycles, dram = np.zeros(len(designs)), np.zeros(len(designs))
+        traffic = {name: np.zeros(len(designs)) for name in TimeloopTemplate.energy_parts[1:]}
+        cycles = np.zeros(len(designs))
         for mapper, times in zip(self._mappers, self._times.values(), strict=True):
             row = problem_rows([mapper.problem])
             found = evaluate(machines, mapper.best(machines), row, counts=True, checked=False)
@@ -152,13 +159,20 @@ class MappedNetwork:
             by_level = found.access_pj.sum(axis=2)
             cycles += times * found.cycles
             parts["products"] += times * mapper.problem.macs * machines.mac_pj
-            parts["scratchpads"] += times * by_level[:, :3].sum(axis=1)
-            parts["buffer"] += times * by_level[:, 3]
-            parts["dram"] += times * by_level[:, 4]
-            words = found.reads[:, 4] + found.fills[:, 4] + found.updates[:, 4]
-            dram += times * words.sum(axis=1) * WORD_BITS / 8
+            words = (found.reads + found.fills + found.updates).sum(axis=2)
+            for name, levels in _LEVELS.items():
+                parts[name] += times * by_level[:, levels].sum(axis=1)
+                traffic[name] += times * words[:, levels].sum(axis=1) * WORD_BITS / 8
         energy = {name: 1e-12 * values for name, values in parts.items()}
-        return NetworkCosts(cycles / CLOCK_HZ, energy, dram)
+        return NetworkCosts(cycles / CLOCK_HZ, energy, traffic["dram"], traffic)
+
+    def report(self, designs: TemplateChips) -> tuple[OperatorReport, ...]:
+        """Not told here.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(f"space: {TIMELOOP!r} has no report by operator")
 
 
 def _parameters() -> list[Parameter]:
