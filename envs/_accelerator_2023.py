@@ -113,7 +113,7 @@ class TimeloopTemplate:
         )
         return Chips(
             chips,
-            chips.pes * CLOCK_HZ,
+            np.asarray(chips.pes * CLOCK_HZ, np.float64),
             np.full(len(rows), DRAM_WORDS * WORD_BITS / 8 * CLOCK_HZ),
             chips.memory_bytes(),
             chips.area_mm2(),
