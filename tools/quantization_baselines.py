@@ -28,6 +28,8 @@ from archgym.task import Task
 
 ENVIRONMENT = "Quantization-v0"
 BITS, LOSS, DIVERGENCE = "bits_per_weight", "perplexity", "kl_nats"
+UNIFORM = 8
+"""Uniform choices that are measured, those with the least sums."""
 AGENTS = ("ilp", "genetic", "random")
 
 
@@ -146,11 +148,28 @@ def best_sum(table: Sensitivities, most_bits: float) -> np.ndarray | None:
     return table.joined(chosen)
 
 
-def uniform_rows(space: DesignSpace, table: Sensitivities) -> np.ndarray:
-    """Rows `(n, d)` with all units at the same choice, of those that every unit has."""
-    every = [{_named(space, row, rows): k for k, row in enumerate(rows)} for rows in table.rows]
+def best_uniform(task: Task, table: Sensitivities, most_bits: float) -> np.ndarray | None:
+    """The best row with all units at the same choice, of those that every unit has.
+
+    Args:
+        task: measures the few with the least sums of divergences.
+        table: of single choices.
+        most_bits: per weight.
+
+    Returns:
+        The row `(d,)`, None where none meets the budget.
+    """
+    every = [{_named(task.space, row, x): k for k, row in enumerate(x)} for x in table.rows]
     common = [name for name in every[0] if all(name in each for each in every)]
-    return np.array([table.joined([each[name] for each in every]) for name in common])
+    chosen = np.array([[each[name] for each in every] for name in common])
+    kl = sum(effect[k] for effect, k in zip(table.kl, chosen.T, strict=True))
+    bits = table.base_bits + sum(b[k] for b, k in zip(table.bits, chosen.T, strict=True))
+    order = np.argsort(np.where(bits <= most_bits, kl, np.inf), kind="stable")
+    fits = [k for k in order[:UNIFORM] if bits[k] <= most_bits]
+    if not fits:
+        return None
+    rows = np.array([table.joined(chosen[k]) for k in fits])
+    return rows[np.argmin(task.evaluate(rows).metrics[LOSS])]
 
 
 def _named(space: DesignSpace, row: np.ndarray, rows: np.ndarray) -> tuple[object, ...]:
@@ -188,13 +207,10 @@ def compare(task: Task, table: Sensitivities, given: argparse.Namespace) -> None
     lines: list[tuple[str, str, float]] = []
     if task.optimum is not None:
         lines.append((f"optimum ({task.optimum.kind})", "", task.optimum.metrics[LOSS]))
-    uniform = uniform_rows(task.space, table)
-    told = task.evaluate(uniform).metrics
-    losses = np.where(told[BITS] <= most_bits, told[LOSS], np.inf)
     rows = {
         "integer program over the table": best_sum(table, most_bits),
         "greedy bit drop over the table": greedy_drop(table, most_bits),
-        "best uniform choice": uniform[np.argmin(losses)] if np.isfinite(losses).any() else None,
+        "best uniform choice": best_uniform(task, table, most_bits),
     }
     for name, row in rows.items():
         if row is None:
@@ -202,7 +218,7 @@ def compare(task: Task, table: Sensitivities, given: argparse.Namespace) -> None
             continue
         metrics = task.evaluate(row[None]).metrics
         lines.append((name, f"{metrics[BITS][0]:.3f}", float(metrics[LOSS][0])))
-    lines += agents(task, given.samples, given.seeds)
+    lines += agents(task, given.samples, given.seeds) if given.samples else []
     by_program = next(loss for name, _, loss in lines if name.startswith("integer"))
     for name, bits, loss in lines:
         gap = f"{100 * (loss / by_program - 1):+.2f} %" if np.isfinite(loss) else ""
@@ -217,7 +233,7 @@ def main() -> None:
     parser.add_argument("--tied", default="type", choices=("type", "layer", "block"))
     parser.add_argument("--workload", default="kjv-lm")
     parser.add_argument("--bits", type=float, nargs="+", default=[2.8, 3.0, 3.3, 3.625, 4.0, 4.3])
-    parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--samples", type=int, default=64, help="of each agent, 0 for none")
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
     options = {"workload": given.workload, "space": given.space, "tied": given.tied}
