@@ -246,20 +246,24 @@ class Program:
         i, k, values = (np.array(each) for each in zip(*entries, strict=True))
         matrix = csr_array((values, (i, k)), shape=(len(rows), self._width))
         cost = self._vector(self._goal.cost)
-        spread = max(np.abs(cost).max(), 1e-12)
-        cost[self._width - len(self._goal.limits) :] = _PENALTY * spread
-        integral = np.zeros(self._width, np.int64)
-        integral[: len(self._choices)] = 1
+        slack = slice(self._width - len(self._goal.limits), None)
+        cost[slack] = _PENALTY * max(np.abs(cost).max(), 1e-12)
+        # All variables are whole but how far limits are missed, which is first tried as nothing.
+        integral = np.ones(self._width, np.int64)
+        integral[slack] = 0
         upper = np.ones(self._width)
-        upper[self._width - len(self._goal.limits) :] = np.inf
-        answer = milp(
-            cost,
-            integrality=integral,
-            bounds=Bounds(np.zeros(self._width), upper),
-            constraints=LinearConstraint(matrix, low, high),
-            options={"node_limit": 2000, "mip_rel_gap": 1e-6},
-        )
-        if answer.x is None:
+        for most_missed in (0.0, np.inf):
+            upper[slack] = most_missed
+            answer = milp(
+                cost,
+                integrality=integral,
+                bounds=Bounds(np.zeros(self._width), upper),
+                constraints=LinearConstraint(matrix, low, high),
+                options={"node_limit": 200, "mip_rel_gap": 1e-3},
+            )
+            if answer.x is not None:
+                break
+        else:
             return None
         row = self._measured.base.copy()
         for (j, v), chosen in zip(self._choices, answer.x, strict=False):
