@@ -2,6 +2,7 @@
 
     python benchmarks/accelerator.py [--reference DIR] [--designs N]
 
+SCALE-Sim stands beside where it is installed (see ARCHGYM_SCALESIM_PYTHON in docs/accelerator.md).
 With a folder of reference figures, SCALE-Sim's time per layer as that folder tells it stands beside
 (CPU seconds on another machine). The array versions run on NumPy and, where it is installed, torch,
 on a CUDA device too where there is one.
@@ -23,6 +24,7 @@ from archgym.cost_models.accelerator.chip import (
     format_number,
 )
 from archgym.cost_models.accelerator.chip_costs import ChipModel
+from archgym.cost_models.accelerator.external import ScaleSimArray, installed_scalesim
 from archgym.cost_models.accelerator.kernels import roofline_totals, systolic_totals
 from archgym.cost_models.accelerator.llm import LLM_MODES, llm_costs, llm_designs
 from archgym.cost_models.accelerator.loopnest import (
@@ -38,8 +40,8 @@ from archgym.cost_models.accelerator.loopnest import (
 from archgym.cost_models.accelerator.networks import load_network
 from archgym.cost_models.accelerator.networks.language import Decoder
 from archgym.cost_models.accelerator.roofline import Machine, roofline
-from archgym.cost_models.accelerator.systolic import SystolicDesigns, systolic
-from archgym.cost_models.accelerator.work import moved, products_of, work_of
+from archgym.cost_models.accelerator.systolic import DATAFLOWS, SystolicDesigns, systolic
+from archgym.cost_models.accelerator.work import Products, moved, products_of, work_of
 
 NETWORKS = (("resnet50", None), ("mobilenet-v2", None), ("bert-base", None), ("gpt2", "decode"))
 
@@ -272,6 +274,39 @@ def print_scalesim(path: Path, cost: float) -> None:
         print(f"  {name:24s} {value:10.4f} s, {value / cost:,.0f} x ours")
 
 
+def print_scalesim_here(cost: float) -> None:
+    """SCALE-Sim on small layers beside our model of it, where it is installed."""
+    try:
+        simulator = installed_scalesim()
+    except ValueError as error:
+        print(f"SCALE-Sim side by side: {error}")
+        return
+    one = np.ones(1)
+    memory = 65536 * one
+    print(f"SCALE-Sim {simulator.version} side by side, CPU seconds per layer; theirs over ours")
+    print(
+        f"  {'layer, array':24s} {'CPU s':>8s} {'ratio':>12s} {'equal':>6s} "
+        f"{'DRAM words i, w, o':>24s}"
+    )
+    for (m, n, k), size in (((72, 7, 30), 8), ((49, 64, 64), 32), ((196, 256, 64), 32)):
+        for number, flow in enumerate(DATAFLOWS):
+            layer = Products(("layer",), one, m * one, n * one, k * one, one, one)
+            edge, kept = size * one, number * one
+            chip = SystolicDesigns(edge, edge, kept, *3 * (memory,), 1e9 * one, *4 * (one,))
+            before = simulator.cpu_s
+            theirs = ScaleSimArray(simulator)(layer, chip)
+            spent = simulator.cpu_s - before
+            ours, ideal = systolic(layer, chip, "scalesim"), systolic(layer, chip)
+            equal = all(
+                np.array_equal(getattr(theirs, name), getattr(ours, name))
+                for name in ("compute_cycles", "sram_reads", "sram_writes")
+            )
+            words = (theirs.dram_bytes / ideal.dram_bytes)[0, 0]
+            label = f"{m} x {n} x {k} {flow}, {size} x {size}"
+            ratios = " ".join(f"{each:7.2f}" for each in words)
+            print(f"  {label:24s} {spent:8.3f} {spent / cost:12,.0f} {equal!s:>6s} {ratios:>24s}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reference", type=Path, help="folder of reference figures")
@@ -282,6 +317,7 @@ def main() -> None:
     print_chips(options.designs)
     print_llm(options.designs)
     nest = print_loopnest(10 * options.designs)
+    print_scalesim_here(cost)
     if options.reference:
         print_mappers(options.reference / "accel", nest)
         print_scalesim(options.reference / "accel" / "scalesim_v3_layers.csv", cost)

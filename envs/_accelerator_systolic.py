@@ -13,11 +13,11 @@ from archgym.cost_models.accelerator.chip import (
     chip_machine,
     dram_of,
 )
-from archgym.cost_models.accelerator.chip_costs import ENERGY_PARTS, ChipModel
+from archgym.cost_models.accelerator.chip_costs import ENERGY_PARTS, ArrayModel, ChipModel
 from archgym.cost_models.accelerator.chip_report import chip_report
 from archgym.cost_models.accelerator.network import Network
 from archgym.cost_models.accelerator.spatial.report import OperatorReport
-from archgym.cost_models.accelerator.systolic import DATAFLOWS, dataflow_number
+from archgym.cost_models.accelerator.systolic import DATAFLOWS, dataflow_number, systolic
 from archgym.envs._accelerator_fidelities import Chips, NetworkCosts, NetworkModel, RooflineNetwork
 from archgym.envs._accelerator_parameters import (
     Choices,
@@ -35,6 +35,9 @@ from archgym.envs._accelerator_parameters import (
 from archgym.space import BoolArray, Columns, Constraint, DesignSpace, IntArray, Parameter, Value
 
 _EDGES = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+
+SCALESIM_RULE = "SCALE-Sim gives no answer"
+"""Broken by designs on which SCALE-Sim fails or takes too long."""
 
 BASELINES: Mapping[str, Mapping[str, Value]] = {
     # Jouppi et al., In-Datacenter Performance Analysis of a Tensor Processing Unit, ISCA 2017: 256
@@ -81,11 +84,13 @@ class SystolicTemplate:
 
     energy_parts = ENERGY_PARTS
     area_parts = AREA_PARTS
-    rule = ""
 
-    def __init__(self, node_nm: int, word_bytes: float, least_bits: int) -> None:
+    def __init__(
+        self, node_nm: int, word_bytes: float, least_bits: int, fidelity: str = "systolic"
+    ) -> None:
         self._node_nm, self._word_bytes = node_nm, word_bytes
         self._least_bits = least_bits
+        self.rule = SCALESIM_RULE if fidelity == "scalesim" else ""
 
     def space(self, batches: Sequence[int]) -> DesignSpace:
         """The design space; without `Batch` where there is one only."""
@@ -126,11 +131,19 @@ class SystolicTemplate:
         )
 
     def model(self, fidelity: str, network: Network) -> NetworkModel[ChipDesigns]:
-        """A network on such chips, at the fidelity `roofline` or `systolic`."""
+        """A network on such chips, at the fidelity `roofline`, `systolic` or `scalesim`.
+
+        Raises:
+            ValueError: If SCALE-Sim is not installed.
+        """
         if fidelity == "roofline":
             return RooflineNetwork(
                 network, chip_machine, lambda d: dram_of(d)[1], self.energy_parts
             )
+        if fidelity == "scalesim":
+            from archgym.cost_models.accelerator.external import ScaleSimArray, installed_scalesim
+
+            return SystolicNetwork(network, ScaleSimArray(installed_scalesim()))
         return SystolicNetwork(network)
 
     def levels(self, fidelity: str) -> tuple[str, ...]:
@@ -139,15 +152,22 @@ class SystolicTemplate:
 
 
 class SystolicNetwork:
-    """Fold by fold on systolic arrays, see `archgym.cost_models.accelerator.chip_costs`."""
+    """Fold by fold on systolic arrays, see `archgym.cost_models.accelerator.chip_costs`.
 
-    def __init__(self, network: Network) -> None:
-        self._model = ChipModel(network)
+    Args:
+        network: that runs.
+        array: what counts its products; infinite cycles where it cannot.
+    """
+
+    def __init__(self, network: Network, array: ArrayModel = systolic) -> None:
+        self._model = ChipModel(network, array)
 
     def costs(self, designs: ChipDesigns) -> NetworkCosts:
         """Evaluates chips."""
         found = self._model.costs(designs)
-        return NetworkCosts(found.latency_s, found.energy_j, found.dram_bytes)
+        known = np.isfinite(found.latency_s)
+        energy = {part: np.where(known, each, np.nan) for part, each in found.energy_j.items()}
+        return NetworkCosts(found.latency_s, energy, found.dram_bytes)
 
     def report(self, designs: ChipDesigns) -> tuple[OperatorReport, ...]:
         """One chip, operator by operator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,15 @@ from archgym.cost_models.accelerator.chip import (
 )
 from archgym.cost_models.accelerator.constants import constants
 from archgym.cost_models.accelerator.network import Network
-from archgym.cost_models.accelerator.systolic import Systolic, systolic
+from archgym.cost_models.accelerator.systolic import (
+    Systolic,
+    SystolicDesigns,
+    systolic,
+)
 from archgym.cost_models.accelerator.work import Products, Work, products_of, work_of
+
+ArrayModel = Callable[[Products, SystolicDesigns], Systolic]
+"""Counts products on systolic arrays, all of one on all of the other."""
 
 ENERGY_PARTS = ("products", "registers", "vector", "sram", "dram", "leakage")
 # Designs at a time, so that intermediate results stay small.
@@ -77,10 +85,12 @@ class ChipModel:
 
     Args:
         network: With at least one dense product.
+        array: What counts its products on arrays.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, array: ArrayModel = systolic) -> None:
         self.work, self.products = work_of(network), products_of(network)
+        self.array = array
 
     def costs(self, designs: ChipDesigns) -> ChipCosts:
         """Evaluate the network on chips.
@@ -90,7 +100,12 @@ class ChipModel:
         """
         count = len(designs.rows)
         parts = [
-            costs_of(self.work, self.products, designs.part(start, min(start + _CHUNK, count)))
+            costs_of(
+                self.work,
+                self.products,
+                designs.part(start, min(start + _CHUNK, count)),
+                self.array,
+            )
             for start in range(0, count, _CHUNK)
         ]
         return parts[0] if len(parts) == 1 else _joined(parts)
@@ -117,15 +132,18 @@ def _joined(parts: list[ChipCosts]) -> ChipCosts:
     )
 
 
-def costs_of(work: Work, products: Products, designs: ChipDesigns) -> ChipCosts:
+def costs_of(
+    work: Work, products: Products, designs: ChipDesigns, array: ArrayModel = systolic
+) -> ChipCosts:
     """What operators cost on chips, one after the other.
 
     Args:
         work: Operators.
         products: Of these.
         designs: Chips.
+        array: What counts the products on arrays.
     """
-    found = systolic(products, systolic_designs(designs))
+    found = array(products, systolic_designs(designs))
     clock = designs.clock_ghz[:, None] * 1e9
     # `(o, p)` which products are of which operator.
     owned = np.array([[name == each for each in products.names] for name in work.names], float)

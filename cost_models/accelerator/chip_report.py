@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from archgym.cost_models.accelerator.chip import ChipDesigns, systolic_designs
 from archgym.cost_models.accelerator.chip_costs import ChipModel, costs_of
 from archgym.cost_models.accelerator.spatial.report import OperatorReport
-from archgym.cost_models.accelerator.systolic import systolic
 from archgym.cost_models.accelerator.work import Products, Work
 
 _Arrays = TypeVar("_Arrays", Work, Products)
@@ -41,7 +40,7 @@ def _operator(model: ChipModel, designs: ChipDesigns, number: int) -> OperatorRe
         model.products,
         np.flatnonzero(np.array([name == work.names[0] for name in model.products.names])),
     )
-    costs = costs_of(work, products, designs)
+    costs = costs_of(work, products, designs, model.array)
     count = float(work.count[0])
     return OperatorReport(
         work.names[0],
@@ -50,15 +49,15 @@ def _operator(model: ChipModel, designs: ChipDesigns, number: int) -> OperatorRe
         count * float(work.operations[0]),
         float(costs.latency_s[0]),
         {name: float(values[0]) for name, values in costs.energy_j.items()},
-        _bound(work, products, designs),
+        _bound(model, work, products, designs),
         {"dram": float(costs.dram_bytes[0])},
         (),
     )
 
 
-def _bound(work: Work, products: Products, designs: ChipDesigns) -> str:
+def _bound(model: ChipModel, work: Work, products: Products, designs: ChipDesigns) -> str:
     """What takes longest: the array's cycles, waiting for the DRAM, or the vector unit."""
-    found = systolic(products, systolic_designs(designs))
+    found = model.array(products, systolic_designs(designs))
     array, whole = float(found.compute_cycles[0].sum()), float(found.cycles[0].sum())
     vector = float(work.operations[0]) / float(designs.vector_lanes[0])
     if vector > whole:

@@ -140,7 +140,8 @@ def _evaluate(xp: Array, products: Products, designs: SystolicDesigns, compat: b
     dram = _dram(xp, products, designs, down, across)
     run = batch * compute
     macs = batch * m * n * k
-    total = run if compat else run + _stalls(xp, products, designs, run, dram)
+    moved_bytes = xp.stack(dram, axis=-1)
+    total = run if compat else run + stall_cycles(products, designs, run, moved_bytes)
     return Systolic(
         run,
         total,
@@ -148,7 +149,7 @@ def _evaluate(xp: Array, products: Products, designs: SystolicDesigns, compat: b
         high * wide / (folds * rows * columns),
         xp.stack([batch * sram_inputs, batch * sram_weights, batch * (sums - m * n)], axis=-1),
         batch * (sums + extra),
-        xp.stack(dram, axis=-1),
+        moved_bytes,
         products.count,
     )
 
@@ -218,18 +219,23 @@ def _dram(
     return batch * inputs * times_i, batch * weights * times_w, batch * moved_outputs
 
 
-def _stalls(
-    xp: Array,
-    products: Products,
-    designs: SystolicDesigns,
-    run: Array,
-    dram: tuple[Array, Array, Array],
+def stall_cycles(
+    products: Products, designs: SystolicDesigns, run: Array, dram_bytes: Array
 ) -> Array:
-    """Cycles of waiting: for the first fold's data, for bandwidth, and for the last results.
+    """Cycles `(d, p)` of waiting: for the first fold's data, for bandwidth, for the last results.
 
     Memories are double-buffered, so that transfers hide behind the array's work but for the first
     strip of both operands and the last fold's outputs.
+
+    Args:
+        products: Where the designs are.
+        designs: Arrays.
+        run: `(d, p)` cycles of computing.
+        dram_bytes: `(d, p, 3)` of inputs, weights, outputs moved meanwhile.
     """
+    from array_api_compat import array_namespace
+
+    xp = array_namespace(designs.rows)
     rows, columns = designs.rows[:, None], designs.columns[:, None]
     outputs_stay = designs.dataflow[:, None] == 0
     inputs_stay = designs.dataflow[:, None] == 2
@@ -242,5 +248,6 @@ def _stalls(
     first = deep * (i_high * b_i + w_wide * b_w)
     last = i_high * w_wide * designs.output_bytes[:, None]
     speed = designs.dram_bytes_per_cycle[:, None]
-    moving = (dram[0] + dram[1] + dram[2] - first - last) / speed
+    passed = dram_bytes[..., 0] + dram_bytes[..., 1] + dram_bytes[..., 2]
+    moving = (passed - first - last) / speed
     return (first + last) / speed + xp.maximum(moving - run, 0.0 * moving)
