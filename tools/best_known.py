@@ -32,9 +32,10 @@ from archgym.results import RunResult, TaskResults, load_results
 from archgym.runner import run_experiment
 from archgym.store import load_trials
 from archgym.task import Evaluation, Task, format_design
+from archgym.workspace import read_plan
 
 RANDOM_DESIGNS = 2_000
-CLIMBS = 5
+CLIMBS = 3
 """Designs of a pool that are moved to their neighbours."""
 HEAD = """\
 # The best designs known for this workload, by objective; written by tools/best_known.py.
@@ -209,13 +210,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{outcome.complete} of {outcome.total} runs are complete", flush=True)
         if outcome.interrupted:
             sys.exit(1)
-    by_workload: dict[str, list[TaskResults]] = {}
+    searched: dict[str, list[TaskResults]] = {}
     for results in load_results(given.results).tasks:
-        if results.best is not None and not results.best.manifest["task"]["objective"]["pareto"]:
-            workload = results.best.manifest["task"]["workload"]
-            by_workload.setdefault(workload, []).append(results)
-    for workload, group in by_workload.items():
-        tasks = [archgym.make_task(**each.best.manifest["task"]) for each in group]
+        if results.best is not None:
+            searched.setdefault(results.manifest["task"]["workload"], []).append(results)
+    planned: dict[str, dict[str, Task]] = {}
+    for spec in read_plan(Path(given.results)):
+        of_workload = planned.setdefault(spec.task["workload"], {})
+        if spec.task_name not in of_workload and spec.task["workload"] in searched:
+            of_workload[spec.task_name] = archgym.make_task(**spec.task)
+    for workload, group in searched.items():
+        tasks = [task for task in planned[workload].values() if not task.objective.pareto]
         pool = Pool.of(Path(given.results), group, [metric.name for metric in tasks[0].metrics])
         write(given.output / f"{tasks[0].options['space']}-{workload}.yaml", tasks, pool)
 
