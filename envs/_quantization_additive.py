@@ -29,7 +29,7 @@ from archgym.space import IntArray
 TOKENS = 2048
 """Of the validation split, that a table is measured on."""
 
-TABLES = Path(__file__).parent / "tables"
+TABLES = Path(__file__).parent / "tables" / "quantization"
 
 
 def choices_of(network: Network, layer: str) -> list[WeightChoice]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TOKENS = 2048
 """Of the validation split, that the fidelity `sample` measures."""
 
-TABLES = Path(__file__).parent / "tables"
+TABLES = Path(__file__).parent / "tables" / "quantization"
 _MEASURED = ("sample", "validation")
 _TABLED = ("workload", "space", "tied", "cost_shapes", "context", "batch", "generated")
 
@@ -132,7 +132,7 @@ def _table_name(options: Mapping[str, Any]) -> str:
     usual = ("cost_shapes", "context", "batch", "generated")
     if any(options[name] != known[name].default_with(options) for name in usual):
         return ""
-    return f"quantization-{options['workload']}-{options['space']}-{options['tied']}.parquet"
+    return f"{options['workload']}-{options['space']}-{options['tied']}.parquet"
 
 
 def _has_table(options: Mapping[str, Any]) -> bool:
@@ -143,7 +143,7 @@ def _has_table(options: Mapping[str, Any]) -> bool:
 def _looked_up(options: Mapping[str, Any]) -> TableModel:
     model = tabulated(**options)
     if model is None:
-        have = ", ".join(sorted(path.stem for path in TABLES.glob("quantization-*.parquet")))
+        have = ", ".join(sorted(path.stem for path in TABLES.glob("*.parquet")))
         raise ValueError(
             f"fidelity: no table is shipped for workload {options['workload']!r}, space "
             f"{options['space']!r}, tied {options['tied']!r} with these options; there are: {have}"
