@@ -2,10 +2,10 @@
 
 Usage: python tools/quantization_tables.py [NETWORK ...] [--output DIR]
 
-Writes `envs/tables/quantization/divergences-NETWORK.npz`: the mean KL divergence from the unquantized network's
-predictions, in nats per token over 2,048 tokens of the validation split, for every format, group
-and clip of every layer in the space `weights`. A run that was stopped is resumed. Some ten thousand
-passes, most of them over a part of the network.
+Writes `envs/tables/quantization/divergences-NETWORK.npz`: the mean KL divergence from the
+unquantized network's predictions, in nats per token over 2,048 tokens of the validation split, for
+every format, group and clip of every layer in the space `weights`. A run that was stopped is
+resumed. Some ten thousand passes, most of them over a part of the network.
 """
 
 from __future__ import annotations
