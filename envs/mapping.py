@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archgym.cost_model import CostModel
 from archgym.environment import Environment, Option
 from archgym.envs._mapping_metrics import OBJECTIVES
+from archgym.envs._mapping_plots import PLOTS
 
 if TYPE_CHECKING:
     from archgym.cost_models.accelerator.loopnest import Problem
@@ -91,4 +92,5 @@ ENVIRONMENT = Environment(
     objectives=OBJECTIVES,
     workloads=workloads,
     best_known=best_known,
+    plots=PLOTS,
 )
