@@ -38,9 +38,13 @@ def _dispatched(
     next_layer: IntArray,
     ready: FloatArray,
     free: FloatArray,
+    begins: FloatArray,
     by_work: bool,
 ) -> float:
-    """End of the last layer by one of the rules; the last three arrays are scratch."""
+    """End of the last layer by one of the rules; writes when each begins.
+
+    `next_layer`, `ready` and `free` are scratch.
+    """
     chains, layers = len(starts) - 1, len(cycles)
     for chain in range(chains):
         next_layer[chain], ready[chain] = starts[chain], 0.0
@@ -58,6 +62,7 @@ def _dispatched(
             if best < 0 or (more if by_work or at == begin else at < begin):
                 best, begin = chain, at
         layer = next_layer[best]
+        begins[layer] = begin
         done = begin + cycles[layer, assigned[layer]]
         ready[best] = free[assigned[layer]] = done
         next_layer[best] += 1
@@ -74,10 +79,11 @@ def _timed(
     next_layer: IntArray,
     ready: FloatArray,
     free: FloatArray,
+    begins: FloatArray,
 ) -> float:
-    """End of the last layer by the better of both rules."""
-    early = _dispatched(cycles, starts, behind, assigned, next_layer, ready, free, False)
-    long = _dispatched(cycles, starts, behind, assigned, next_layer, ready, free, True)
+    """End of the last layer by the better of both rules; the last four arrays are scratch."""
+    early = _dispatched(cycles, starts, behind, assigned, next_layer, ready, free, begins, False)
+    long = _dispatched(cycles, starts, behind, assigned, next_layer, ready, free, begins, True)
     return min(early, long)
 
 
@@ -166,10 +172,11 @@ def _improve(
     next_layer: IntArray,
     ready: FloatArray,
     free: FloatArray,
+    begins: FloatArray,
     rounds: int,
 ) -> float:
     """Moves single layers, the first that helps, until none does or rounds are over."""
-    end = _timed(cycles, starts, behind, assigned, next_layer, ready, free)
+    end = _timed(cycles, starts, behind, assigned, next_layer, ready, free, begins)
     for _ in range(rounds):
         before = end
         for layer in range(len(cycles)):
@@ -178,7 +185,7 @@ def _improve(
                 if unit == kept:
                     continue
                 assigned[layer] = unit
-                other = _timed(cycles, starts, behind, assigned, next_layer, ready, free)
+                other = _timed(cycles, starts, behind, assigned, next_layer, ready, free, begins)
                 if other < end:
                     end = other
                 else:
@@ -199,12 +206,12 @@ def _best_of(
 ) -> float:
     """Schedules one design; writes where its layers run."""
     layers, units, chains = len(cycles), cycles.shape[1], len(starts) - 1
-    behind = np.empty(layers)
+    behind, begins = np.empty(layers), np.empty(layers)
     next_layer, ready, free = np.empty(chains, np.int64), np.empty(chains), np.empty(units)
     trial = np.empty(layers, np.int64)
     _work_behind(cycles, starts, usable, behind)
     _earliest_finish(cycles, starts, usable, behind, trial, next_layer, ready, free)
-    end = _improve(cycles, starts, usable, behind, trial, next_layer, ready, free, rounds)
+    end = _improve(cycles, starts, usable, behind, trial, next_layer, ready, free, begins, rounds)
     assigned[:] = trial
     combinations = len(usable) ** chains
     least = np.inf
@@ -212,13 +219,15 @@ def _best_of(
     if combinations <= most_static:
         for number in range(combinations):
             _static(starts, usable, number, trial)
-            other = _timed(cycles, starts, behind, trial, next_layer, ready, free)
+            other = _timed(cycles, starts, behind, trial, next_layer, ready, free, begins)
             if other < least:
                 least = other
                 static[:] = trial
     else:
         _fastest_alone(cycles, starts, usable, static)
-    other = _improve(cycles, starts, usable, behind, static, next_layer, ready, free, rounds)
+    other = _improve(
+        cycles, starts, usable, behind, static, next_layer, ready, free, begins, rounds
+    )
     if other < end:
         end = other
         assigned[:] = static
@@ -285,33 +294,18 @@ def timeline(
         starts: As for `schedule`.
         assigned: Where each layer runs `(l,)`.
     """
-    usable = np.flatnonzero(np.isfinite(cycles[0]))
-    behind = np.empty(len(cycles))
-    _work_behind(cycles, np.asarray(starts), usable, behind)
-    found = [_walk(cycles, starts, assigned, behind, by_work) for by_work in (False, True)]
-    return min(found, key=lambda each: float(each[1].max()))
-
-
-def _walk(
-    cycles: FloatArray, starts: IntArray, assigned: IntArray, behind: FloatArray, by_work: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Beginnings and ends by one of the orders."""
-    chains = len(starts) - 1
-    at, ready, free = list(starts[:-1]), [0.0] * chains, [0.0] * cycles.shape[1]
-    begins, ends = np.zeros(len(cycles)), np.zeros(len(cycles))
-    for _ in range(len(cycles)):
-        waiting = [c for c in range(chains) if at[c] < starts[c + 1]]
-        begin = {c: max(ready[c], free[assigned[at[c]]]) for c in waiting}
-        chosen = min(
-            waiting,
-            key=lambda c: (-behind[at[c]],) if by_work else (begin[c], -behind[at[c]]),
-        )
-        layer = at[chosen]
-        begins[layer] = begin[chosen]
-        ends[layer] = begins[layer] + cycles[layer, assigned[layer]]
-        ready[chosen] = free[assigned[layer]] = ends[layer]
-        at[chosen] += 1
-    return begins, ends
+    cycles = np.ascontiguousarray(cycles, np.float64)
+    starts, assigned = np.asarray(starts, np.int64), np.asarray(assigned, np.int64)
+    (layers, units), chains = cycles.shape, len(starts) - 1
+    behind, begins = np.empty(layers), np.empty((2, layers))
+    _work_behind(cycles, starts, np.flatnonzero(np.isfinite(cycles[0])), behind)
+    scratch = np.empty(chains, np.int64), np.empty(chains), np.empty(units)
+    ends = [
+        _dispatched(cycles, starts, behind, assigned, *scratch, begins[rule], bool(rule))
+        for rule in (0, 1)
+    ]
+    begin = begins[int(np.argmin(ends))]
+    return begin, begin + cycles[np.arange(layers), assigned]
 
 
 def exact(cycles: FloatArray, starts: IntArray, limit: int = 2_000_000) -> float:
