@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from archgym.agent import LoopAgent
 from archgym.errors import BudgetExhausted
 from archgym.evaluator import Evaluator
 from archgym.space import DesignSpace
-from archgym.task import Task
+from archgym.task import Evaluation, Task
 from archgym.testing.toys import conditional_task, function_task, toy_task
 
 LoopAgentClass = type[LoopAgent]
@@ -39,21 +41,64 @@ def check_loop_seed(agent: LoopAgentClass) -> None:
     assert not np.array_equal(first, other), f"{agent.__name__}: runs of two seeds are equal"
 
 
-def reached(agent: LoopAgentClass, task: Task, budget: int, seeds: int) -> dict[str, list[int]]:
-    """Returns the value numbers per parameter that no search over some seeds proposed."""
-    seen = [np.zeros(int(c), np.bool_) for c in task.space.cardinalities]
-    for seed in range(seeds):
-        rows = run(agent, task, budget, seed).trials().designs
-        active = task.space.active(rows)
-        for j, values in enumerate(seen):
+class _Watching(Evaluator):
+    """An evaluator that ends a search once every value of every parameter was proposed.
+
+    Args:
+        task: what is searched.
+        budget: number of unique designs.
+        max_repeats: see `Evaluator`.
+    """
+
+    def __init__(self, task: Task, budget: int, max_repeats: int) -> None:
+        super().__init__(task, budget, max_repeats=max_repeats)
+        self.seen = [np.zeros(int(count), np.bool_) for count in task.space.cardinalities]
+
+    def evaluate(self, designs: npt.ArrayLike, fidelity: str | None = None) -> Evaluation:
+        """Evaluates designs, and notes the values that have an effect in them."""
+        evaluation = super().evaluate(designs, fidelity)
+        rows = evaluation.designs
+        active = self.task.space.active(rows)
+        for j, values in enumerate(self.seen):
             values[rows[active[:, j], j]] = True
-        if all(values.all() for values in seen):
+        if self.exhausted:
+            raise BudgetExhausted(self.stop_reason)
+        return evaluation
+
+    @property
+    def stop_reason(self) -> str:
+        """As of `Evaluator`, or `reached`."""
+        return "reached" if all(map(np.all, self.seen)) else super().stop_reason
+
+
+def reached(
+    agent: LoopAgentClass,
+    task: Task,
+    budget: int,
+    seeds: int,
+    max_repeats: int = 200,
+    **hyperparameters: Any,
+) -> dict[str, list[int]]:
+    """Returns the value numbers per parameter that no search over some seeds proposed.
+
+    Args:
+        agent: class of the agent.
+        task: what is searched.
+        budget: of each search; it ends earlier once nothing is missing.
+        seeds: number of searches at most.
+        max_repeats: see `Evaluator`.
+        **hyperparameters: of the agent.
+    """
+    missing = [np.ones(int(count), np.bool_) for count in task.space.cardinalities]
+    for seed in range(seeds):
+        evaluator = _Watching(task, budget, max_repeats)
+        with contextlib.suppress(BudgetExhausted):
+            agent(task.space, seed=seed, **hyperparameters).search(evaluator)
+        missing = [left & ~seen for left, seen in zip(missing, evaluator.seen, strict=True)]
+        if not any(map(np.any, missing)):
             break
-    names = task.space.names
-    missing = {
-        name: np.flatnonzero(~values).tolist() for name, values in zip(names, seen, strict=True)
-    }
-    return {name: values for name, values in missing.items() if values}
+    names = zip(task.space.names, missing, strict=True)
+    return {name: np.flatnonzero(left).tolist() for name, left in names if left.any()}
 
 
 def check_loop_reachability(agent: LoopAgentClass) -> None:
