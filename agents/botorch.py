@@ -178,7 +178,7 @@ class BoTorchAgent(Agent):
 
     def _acquisition(self, rows: IntArray, values: FloatArray) -> Any:
         """Returns the acquisition of designs `(n, d)` with goals `(n, m)`."""
-        from botorch.models import ModelListGP
+        from botorch.models.model_list_gp_regression import ModelListGP
 
         feasible = np.isfinite(values).all(axis=1)
         columns = [warped(column[feasible]) for column in values.T]
@@ -244,7 +244,7 @@ class BoTorchAgent(Agent):
         }
         goals = targets.shape[1]
         if goals == 1:
-            first = GenericMCObjective(lambda outputs, X=None: outputs[..., 0])
+            first = GenericMCObjective(_first_output)
             return qLogExpectedImprovement(best_f=float(targets.max()), objective=first, **common)
         best = front(targets)
         # Its logarithm compiles a kernel for this machine's processor, and so answers differently.
@@ -266,6 +266,11 @@ class BoTorchAgent(Agent):
         if self._region is None:
             return np.zeros(len(rows), np.bool_)
         return self._region.outside(rows)
+
+
+def _first_output(outputs: torch.Tensor, X: torch.Tensor | None = None) -> torch.Tensor:
+    """Returns the score `(...)` of outputs `(..., m)`; BoTorch names the designs `X`."""
+    return outputs[..., 0]
 
 
 class _Improvement:
