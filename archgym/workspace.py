@@ -140,23 +140,39 @@ def read_plan(root: Path) -> list[RunSpec]:
 
 @contextlib.contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Makes the folder and holds its lock, which the system releases when the process dies.
+    """Makes the folder and holds its lock; see `held`.
+
+    Raises:
+        ValueError: if another process holds it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with held(root / _LOCK, root, "folder"):
+        yield
+
+
+@contextlib.contextmanager
+def held(lock: Path, target: Path, kind: str) -> Iterator[None]:
+    """Holds a lock, which the system releases when the process dies.
+
+    Args:
+        lock: a file for this alone, which is made, and stays.
+        target: what only one process may write to, as the error names it.
+        kind: what that is, `folder` or `file`.
 
     Raises:
         ValueError: if another process holds it.
     """
     import fcntl
 
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / _LOCK).open("a+", encoding="utf-8") as file:
+    with lock.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise ValueError(
-                f"{root}: process {owner} is writing to this folder, wait for it or choose "
-                f"another folder with -o"
+                f"{target}: process {owner} is writing to this {kind}, wait for it or choose "
+                f"another {kind} with -o"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

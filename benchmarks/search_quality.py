@@ -5,9 +5,9 @@
 
 Every method gets the same budget of unique designs; a repeated proposal is free, as in every run.
 Regret is (optimum - best score) / (optimum - median random design), from the tables of the 2023
-DRAM grid, where every design is known, or from synthetic functions with known optima. The default
-hyperparameters were chosen on the tasks that `--tasks tuning` stands for; the report is on the
-others (`--tasks report`, the default).
+DRAM grid and of the small accelerator space, where every design is known, or from synthetic
+functions with known optima. The default hyperparameters were chosen on the tasks that
+`--tasks tuning` stands for; the report is on the others (`--tasks report`, the default).
 
 Optuna's samplers are asked one design at a time with the defaults of the installed version. A
 design that breaks a rule is reported to them as a violated constraint, with the worst score of a
@@ -56,7 +56,13 @@ SYNTHETIC: dict[str, Callable[[], Task]] = {
     "conditional": conditional_task,
 }
 REPORT = [f"{workload}/{objective}" for workload in WORKLOADS for objective in OBJECTIVES]
-TUNING = [*SYNTHETIC, *(f"mixed-heavy/{objective}" for objective in OBJECTIVES)]
+NETWORKS = ("resnet50", "bert-base")
+GOALS = ("low-latency", "low-energy", "energy-delay", "latency-under-area")
+TUNING = [
+    *SYNTHETIC,
+    *(f"mixed-heavy/{objective}" for objective in OBJECTIVES),
+    *(f"{network}/{goal}" for network in NETWORKS for goal in GOALS),
+]
 
 METHODS = ("random", "gp", "random-forest", "optuna-tpe", "optuna-gp")
 STUCK = {"optuna-gp": 20, "optuna-tpe": 100}
@@ -68,8 +74,12 @@ def build(name: str) -> Task:
     if name in SYNTHETIC:
         return SYNTHETIC[name]()
     workload, _, objective = name.partition("/")
-    options = {"space": "archgym2023", "fidelity": "table"}
-    return make_task("DramController-v0", workload=workload, objective=objective, **options)
+    if workload in NETWORKS:
+        env, space = "Accelerator-v0", "small"
+    else:
+        env, space = "DramController-v0", "archgym2023"
+    options = {"workload": workload, "space": space, "fidelity": "table"}
+    return make_task(env, objective=objective, **options)
 
 
 def regret_of(task: Task) -> Callable[[float], float]:

@@ -5,9 +5,10 @@ Usage: python tools/study.py run NAME [--workers N] [--agents NAME ...] [--by ta
        python tools/study.py draw [--docs FOLDER]
 
 `run` carries out the runs of an experiment that docs/studies/data/NAME.parquet does not hold, and
-adds them to it every two minutes: it may be stopped and started again at any time. `pack` adds the
-complete runs of a results folder of `archgym run`, which are the same. `draw` rewrites the
-generated parts of the pages and their figures; what stands outside the markers is written by hand.
+adds them to it every two minutes: it may be stopped and started again at any time, and only one
+process adds to a file. `pack` adds the complete runs of a results folder of `archgym run`, which
+are the same. `draw` rewrites the generated parts of the pages and their figures; what stands
+outside the markers is written by hand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,6 +176,35 @@ def test_runs_are_carried_out_in_worker_processes(tmp_path, capsys):
     assert len(load(target).runs) == 2
     assert "2 of 2 runs to do" in capsys.readouterr().out
     assert study_command.main(["run", "none", "-o", str(target)]) == 2
+
+
+HOLDER = """
+import pathlib, sys, time
+from studies.data import writing
+with writing(pathlib.Path(sys.argv[1])):
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_process_at_a_time_adds_to_a_file_and_a_killed_one_lets_go(results, tmp_path, capsys):
+    target = tmp_path / "new" / "small.parquet"
+    environment = {**os.environ, "PYTHONPATH": str(Path(study_command.__file__).parent)}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(target)], stdout=subprocess.PIPE, env=environment
+    )
+    assert holder.stdout.readline()
+    commands = (["run", _file(tmp_path)], ["pack", str(results)])
+    for command in commands:
+        assert study_command.main([*command, "-o", str(target)]) == 2
+        assert capsys.readouterr().err == (
+            f"error: {target}: process {holder.pid} is writing to this file, wait for it or choose "
+            f"another file with -o\n"
+        )
+    holder.kill()
+    holder.communicate()
+    assert study_command.main([*commands[1], "-o", str(target)]) == 0
+    assert len(load(target).runs) == 8
 
 
 def test_what_cannot_be_packed_or_read_is_said(results, tmp_path):

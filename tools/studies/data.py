@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from archgym.metric import FloatArray
 from archgym.optimum import Optimum
 from archgym.plan import RunSpec
 from archgym.worker import build_task
-from archgym.workspace import read_plan
+from archgym.workspace import held, read_plan
 from studies.rows import Row, identity, identity_of, known_optimum, read_rows, recorded, write_rows
 
 
@@ -199,6 +200,18 @@ def _covered(spans: Sequence[tuple[float, float]]) -> float:
     return float(total)
 
 
+@contextlib.contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Keeps other processes from adding runs to a file, whose rows the last one would lose.
+
+    Raises:
+        ValueError: if another process does it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with held(file.with_name(f".{file.name}.lock"), file, "file"):
+        yield
+
+
 def pack(root: Path, target: Path) -> Study:
     """Adds the complete runs of a results folder, which may still be written to.
 
@@ -208,15 +221,17 @@ def pack(root: Path, target: Path) -> Study:
 
     Raises:
         ValueError: for a folder without results, without a complete run, or with a task whose
-            optimum is not known.
+            optimum is not known; or if another process writes to the file.
     """
     specs = read_plan(root)
-    stored = Stored(parse_experiment(yamlfile.read(root / "experiment.yaml")), specs, target)
-    for spec in stored.missing():
-        row = recorded(root, spec)
-        if row is not None:
-            stored.add(spec, row)
-    return stored.write()
+    experiment = parse_experiment(yamlfile.read(root / "experiment.yaml"))
+    with writing(target):
+        stored = Stored(experiment, specs, target)
+        for spec in stored.missing():
+            row = recorded(root, spec)
+            if row is not None:
+                stored.add(spec, row)
+        return stored.write()
 
 
 def load(file: Path) -> Study:

@@ -14,7 +14,7 @@ from pathlib import Path
 from archgym.experiment import load_experiment
 from archgym.plan import RunSpec
 from archgym.worker import THREAD_LIMITS
-from studies.data import Stored
+from studies.data import Stored, writing
 from studies.rows import Row, carried_out
 
 WRITE_EVERY_SECONDS = 120.0
@@ -52,11 +52,25 @@ def run_study(
         One line per run that failed.
 
     Raises:
-        ValueError: for an experiment that does not fit, or a worker that died.
+        ValueError: for an experiment that does not fit, a worker that died, or if another process
+            writes to the file.
     """
     experiment = load_experiment(name)
     specs = experiment.runs()
-    stored = Stored(experiment, specs, file)
+    with writing(file):
+        stored = Stored(experiment, specs, file)
+        return _complete(stored, specs, workers, say, agents, by)
+
+
+def _complete(
+    stored: Stored,
+    specs: Sequence[RunSpec],
+    workers: int,
+    say: Callable[[str], None],
+    agents: Sequence[str],
+    by: str,
+) -> list[str]:
+    """Carries out the runs that are not stored; see `run_study`."""
     todo = [s for s in in_order(stored.missing(), by) if not agents or s.agent in agents]
     say(f"{len(todo):,} of {len(specs):,} runs to do")
     failures: list[str] = []
