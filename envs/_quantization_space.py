@@ -151,7 +151,8 @@ def _network_parameters(caches: bool) -> Iterator[Parameter]:
     yield Parameter("Rounding", ROUNDINGS, "how weights are rounded", subsystem="network")
 
 
-def _array_parameters() -> Iterator[Parameter]:
+def array_parameters() -> Iterator[Parameter]:
+    """Of the hardware of the space `full`."""
     sizes = (4, 8, 16, 32, 64)
     yield Parameter("Elements", FAMILIES, "kind of processing element", subsystem="array")
     for name, along in (("Rows", "outputs"), ("Columns", "tokens")):
@@ -211,7 +212,7 @@ def quantization_space(network: Network, kind: str, tied: str) -> DesignSpace:
     if caches:
         rules.append(_multiplies("KvCache", "Attention", "attention"))
     rules += [_rounds(name) for name in units]
-    return DesignSpace([*_array_parameters(), *_network_parameters(caches), *own], rules)
+    return DesignSpace([*array_parameters(), *_network_parameters(caches), *own], rules)
 
 
 def has_cache(network: Network) -> bool:

@@ -23,7 +23,7 @@ _MEASURED = ("sample", "validation")
 _TABLED = ("workload", "space", "tied", "cost_shapes", "context", "batch", "generated")
 
 # CPU seconds of a design with kjv-lm, as printed by `python benchmarks/quantization.py`.
-_COSTS = {"table": 1e-6, "additive": 2e-5, "sample": 0.05, "validation": 1.5}
+_COSTS = {"table": 1e-6, "additive": 7e-6, "sample": 0.05, "validation": 1.5}
 
 
 def build(**options: Any) -> CostModel:
@@ -77,7 +77,7 @@ def _model(
         tokens = TOKENS if fidelity == "sample" and network.default_tokens == TOKENS else None
         quality = Measured(network, reader, tokens, test)
     hardware = Hardware(
-        network, reader, kind, shapes=shapes, context=context, batch=batch, generated=generated
+        network, reader, shapes=shapes, context=context, batch=batch, generated=generated
     )
     return Quantization(network, space, kind, tied, quality, hardware, test)
 

@@ -60,7 +60,7 @@ class Recipe:
 
 RECIPES = {
     "kjv-lm": Recipe(width=128, hidden=256, blocks=4, heads=4, steps=5_600),
-    "kjv-lm-3m": Recipe(width=256, hidden=512, blocks=4, heads=8, steps=1_000),
+    "kjv-lm-3m": Recipe(width=256, hidden=512, blocks=4, heads=8, steps=2_000),
 }
 
 

@@ -6,7 +6,8 @@ layer takes the longer of its arithmetic and its DRAM traffic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,6 +54,11 @@ class Layers:
     def macs(self) -> FloatArray:
         """Multiply-accumulates of one run `(l,)`."""
         return self.batch * self.rows * self.columns * self.tokens
+
+    @cached_property
+    def sizes(self) -> FloatArray:
+        """Batch, rows, columns, tokens and count `(5, l)`."""
+        return np.stack([self.batch, self.rows, self.columns, self.tokens, self.count])
 
 
 def layers(rows: list[tuple[str, float, float, float, float, float, bool]]) -> Layers:
@@ -102,6 +108,29 @@ def _network_name(name: str) -> str:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """On-chip memories `(n,)` at 28 nm, between CACTI's 32 and 22 nm."""
+
+    read_pj_per_bit: FloatArray
+    write_pj_per_bit: FloatArray
+    area_mm2: FloatArray
+
+
+def _memory(size_bytes: FloatArray) -> Memory:
+    """Memories of eight banks, more where these would exceed 1 MiB, fewer below 4 KiB."""
+    # Batches have few different sizes.
+    sizes, back = np.unique(size_bytes, return_inverse=True)
+    banks = np.maximum(np.minimum(SRAM_BANKS, sizes // 2**12), np.ceil(sizes / 2**20))
+    share = np.log(_NODES[0] / NODE_NM) / np.log(_NODES[0] / _NODES[1])
+    old, new = (sram_costs(sizes, 8, node, np.maximum(banks, 1)) for node in _NODES)
+    return Memory(
+        (old.read_pj ** (1 - share) * new.read_pj**share / 64)[back],
+        (old.write_pj ** (1 - share) * new.write_pj**share / 64)[back],
+        (old.area_mm2 ** (1 - share) * new.area_mm2**share)[back],
+    )
+
+
+@dataclass(frozen=True)
 class ArrayDesigns:
     """Arrays of processing elements with their memories, `(n,)`.
 
@@ -122,6 +151,18 @@ class ArrayDesigns:
     weight_sram_bytes: FloatArray
     activation_sram_bytes: FloatArray
     dram_bits_per_cycle: FloatArray
+
+    @cached_property
+    def memories(self) -> tuple[Memory, Memory]:
+        """Those for weights and for activations."""
+        return _memory(self.weight_sram_bytes), _memory(self.activation_sram_bytes)
+
+    @cached_property
+    def figures(self) -> FloatArray:
+        """The attributes, then pJ to read and to write a bit of both memories `(11, n)`."""
+        own = [getattr(self, field.name) for field in fields(self)]
+        energies = [(each.read_pj_per_bit, each.write_pj_per_bit) for each in self.memories]
+        return np.stack([*own, *energies[0], *energies[1]])
 
 
 def array_designs(
@@ -227,78 +268,36 @@ def layer_costs(
         dram_pj_per_bit: Energy of the DRAM.
         gated: Whether elements without work take no energy; BitMoD's take as much as the others.
     """
-    w, a = np.asarray(formats.weight_bits), np.asarray(formats.activation_bits)
-    rows, columns = designs.rows[:, None], designs.columns[:, None]
-    per_step = designs.inputs[:, None] * designs.outputs[:, None]
-    row_tiles = np.ceil(work.rows / (rows * designs.outputs[:, None]))
-    token_tiles = np.ceil(work.tokens / columns)
-    steps = np.ceil(work.columns / designs.inputs[:, None]) * row_tiles * token_tiles
-    step_cycles = per_step / formats.macs_per_cycle
-    compute = work.count * work.batch * steps * step_cycles
-    dram = _traffic(work, designs, w, a)
-    bits = 8 * (dram[0] + dram[1] + dram[2])
-    busy = work.macs if gated else work.batch * steps * rows * columns * per_step
-    element = work.count * busy * formats.energy_pj_per_mac * PLACE_AND_ROUTE
-    read = work.batch * work.rows * work.columns * token_tiles * w
-    fetched = work.batch * work.tokens * work.columns * row_tiles * a
-    first, second = _sram(designs.weight_sram_bytes), _sram(designs.activation_sram_bytes)
-    sram = first.read_pj_per_bit[:, None] * read + first.write_pj_per_bit[:, None] * 8 * dram[0]
-    sram = sram + second.read_pj_per_bit[:, None] * fetched
-    sram = sram + second.write_pj_per_bit[:, None] * 8 * (dram[1] + dram[2])
-    shape = np.broadcast_shapes(compute.shape, bits.shape)
+    from archgym.cost_models.processing_elements import kernels
+
+    shape = (len(designs.rows), len(work.names))
+    compute, bits, element, sram = np.empty((4, *shape))
+    kernels.layer_costs(
+        work.sizes,
+        designs.figures,
+        _spread(formats.weight_bits, shape),
+        _spread(formats.activation_bits, shape),
+        _spread(formats.macs_per_cycle, shape),
+        _spread(formats.energy_pj_per_mac, shape),
+        gated,
+        compute,
+        bits,
+        element,
+        sram,
+    )
     return LayerCosts(
-        *(
-            np.broadcast_to(np.asarray(each, np.float64), shape)
-            for each in (
-                compute,
-                work.count * bits / designs.dram_bits_per_cycle[:, None],
-                work.count * bits / 8,
-                element,
-                work.count * sram,
-                work.count * bits * dram_pj_per_bit,
-            )
-        )
+        compute,
+        bits / designs.dram_bits_per_cycle[:, None],
+        bits / 8,
+        element * PLACE_AND_ROUTE,
+        sram,
+        bits * dram_pj_per_bit,
     )
 
 
-def _traffic(
-    work: Layers, designs: ArrayDesigns, w: FloatArray, a: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Bytes of weights, activations and outputs of a run `(n, l)`; a row has whole bytes."""
-    weights = np.ceil(work.columns * w / 8) * work.rows * work.batch
-    inputs = np.ceil(work.columns * a / 8) * work.tokens * work.batch
-    outputs = np.ceil(work.rows * a / 8) * work.tokens * work.batch
-    weights, inputs = np.broadcast_arrays(weights, inputs)
-    weight_fulls = np.ceil(weights / designs.weight_sram_bytes[:, None])
-    input_fulls = np.ceil(inputs / designs.activation_sram_bytes[:, None])
-    neither = (weight_fulls > 1) & (input_fulls > 1)
-    weights_again = input_fulls * weights + inputs < weight_fulls * inputs + weights
-    return (
-        np.where(neither & weights_again, input_fulls, 1.0) * weights,
-        np.where(neither & ~weights_again, weight_fulls, 1.0) * inputs,
-        outputs,
-    )
-
-
-@dataclass(frozen=True)
-class _Sram:
-    """Of memories `(n,)` at 28 nm, between CACTI's 32 and 22 nm."""
-
-    read_pj_per_bit: FloatArray
-    write_pj_per_bit: FloatArray
-    area_mm2: FloatArray
-
-
-def _sram(size_bytes: FloatArray) -> _Sram:
-    """Memories of eight banks, more where these would exceed 1 MiB, fewer below 4 KiB."""
-    banks = np.maximum(np.minimum(SRAM_BANKS, size_bytes // 2**12), np.ceil(size_bytes / 2**20))
-    share = np.log(_NODES[0] / NODE_NM) / np.log(_NODES[0] / _NODES[1])
-    old, new = (sram_costs(size_bytes, 8, node, np.maximum(banks, 1)) for node in _NODES)
-    return _Sram(
-        old.read_pj ** (1 - share) * new.read_pj**share / 64,
-        old.write_pj ** (1 - share) * new.write_pj**share / 64,
-        old.area_mm2 ** (1 - share) * new.area_mm2**share,
-    )
+def _spread(values: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Values that broadcast to a shape, one after the other."""
+    return np.ascontiguousarray(np.broadcast_to(values, shape), np.float64)
 
 
 def chip_area_mm2(designs: ArrayDesigns, element_um2: ArrayLike) -> FloatArray:
@@ -309,8 +308,7 @@ def chip_area_mm2(designs: ArrayDesigns, element_um2: ArrayLike) -> FloatArray:
         element_um2: Of an element, before place and route.
     """
     elements = designs.rows * designs.columns * np.asarray(element_um2) * PLACE_AND_ROUTE * 1e-6
-    memories = (designs.weight_sram_bytes, designs.activation_sram_bytes)
-    return np.asarray(elements + sum(_sram(size).area_mm2 for size in memories))
+    return np.asarray(elements + sum(memory.area_mm2 for memory in designs.memories))
 
 
 def weight_bytes(work: Layers, weight_bits: ArrayLike) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -28,8 +28,8 @@ from archgym.cost_models.processing_elements.synthesis import (
 )
 
 _TERM = "term"
-_ROWS = 4096
-"""Designs whose areas are found at once."""
+_LEAST_ADDER_BITS = 4
+"""Of the adders that were synthesised; a narrower one counts as that."""
 
 
 class _Synthesised(Family):
@@ -76,30 +76,17 @@ class _Synthesised(Family):
     def _areas(
         self, weights: tuple[str, ...], activations: tuple[str, ...], supported: BoolArray
     ) -> Callable[[BoolArray], FloatArray]:
-        found: dict[Unit, int] = {}
-        members = []
-        for i, j in np.argwhere(supported):
-            for unit, _, _ in self._parts(weights[i], activations[j]):
-                members.append((i, j, found.setdefault(unit, len(found))))
-        needs = np.zeros((*supported.shape, len(found)), np.bool_)
-        for i, j, k in members:
-            needs[i, j, k] = True
-        union = _Union(tuple(found))
-        bits = [
-            np.array([float(decoded(name).bits) for name in names])
-            for names in (weights, activations)
-        ]
-
-        def areas(used: BoolArray) -> FloatArray:
-            n = len(used)
-            asked = (
-                used.reshape(n, supported.size).astype(np.float32) @ needs.reshape(-1, len(found))
-            ) > 0
-            stored = np.max(used.any(axis=2) * bits[0], axis=1, initial=0.0)
-            stored += np.max(used.any(axis=1) * bits[1], axis=1, initial=0.0)
-            return um2_per_nand2() * union.nand2(asked, stored)
-
-        return areas
+        union = _Union(
+            [
+                [
+                    [unit for unit, _, _ in self._parts(w, a)] if supported[i, j] else []
+                    for j, a in enumerate(activations)
+                ]
+                for i, w in enumerate(weights)
+            ],
+            [np.array([decoded(x).bits for x in names], float) for names in (weights, activations)],
+        )
+        return lambda used: um2_per_nand2() * union.nand2(used)
 
 
 class _Union:
@@ -110,89 +97,53 @@ class _Union:
     binary32 where there are floats, and one register; products are selected before the adder.
 
     Args:
-        units: Multipliers that are asked for.
+        needs: Multipliers of each pair of formats, in rows of the same first one.
+        stored_bits: Of the first, and of the second formats.
     """
 
-    def __init__(self, units: tuple[Unit, ...]) -> None:
+    def __init__(
+        self, needs: Sequence[Sequence[Sequence[Unit]]], stored_bits: Sequence[FloatArray]
+    ) -> None:
+        every = [units for row in needs for units in row]
+        units = list(dict.fromkeys([x for each in every for x in each]))
         general = multiplier("fp16", "fp16")
-        units = units if general in units else (*units, general)
+        units = units if general in units else [*units, general]
+        units_of = np.full((len(every), max(map(len, every), default=0)), -1)
+        for pair, each in enumerate(every):
+            units_of[pair, : len(each)] = [units.index(unit) for unit in each]
+        self._units_of = units_of.reshape(*map(len, stored_bits), units_of.shape[1])
+        self._stored = (stored_bits[0], stored_bits[1])
         # In tenths, as the table has them: sums of whole numbers do not depend on their order.
         self._tenths = np.rint(10 * np.array([unit.nand2 for unit in units]))
-        self._float = np.array([is_float(unit) for unit in units])
-        bits = np.array([accumulator_bits(unit) for unit in units])
-        self._integer_bits = np.where(self._float, 0, bits)
-        k = len(units)
-        self._covered = np.zeros((k, k), np.float32)
-        for i in range(k):
-            for j in range(k):
-                mutual = i > j and _covers(units[j], units[i])
-                self._covered[i, j] = i != j and _covers(units[i], units[j]) and not mutual
-        self._general = np.flatnonzero(self._covered.any(axis=1))
-        self._widest_first = np.argsort(-self._integer_bits, kind="stable")
+        self._floats = np.array([is_float(unit) for unit in units])
+        self._bits = np.where(self._floats, 0, [accumulator_bits(unit) for unit in units])
+        self._covers = np.zeros((len(units), len(units)), np.bool_)
+        for i, j in np.ndindex(*self._covers.shape):
+            mutual = i > j and _covers(units[j], units[i])
+            self._covers[i, j] = i != j and _covers(units[i], units[j]) and not mutual
+        widths = np.maximum(np.arange(self._bits.max() + 1), _LEAST_ADDER_BITS)
+        self._adders = area_nand2("add", widths)
+        self._adders[0] = 0.0
+        self._parts = np.array([float_adder("fp32").nand2, MUX2_NAND2, FLIP_FLOP_NAND2])
 
-    def nand2(self, asked: BoolArray, stored_bits: FloatArray) -> FloatArray:
-        """Areas in gate equivalents.
+    def nand2(self, used: BoolArray) -> FloatArray:
+        """Areas `(n,)` in gate equivalents, operand registers included, for pairs `(n, w, a)`."""
+        from archgym.cost_models.processing_elements import kernels
 
-        Args:
-            asked: Which multipliers each element needs `(n, k)`, in the order given.
-            stored_bits: Of the widest operands `(n,)`.
-        """
-        parts = [self._nand2(asked[i : i + _ROWS]) for i in range(0, len(asked), _ROWS)]
-        return np.concatenate([*parts, np.zeros(0)]) + FLIP_FLOP_NAND2 * stored_bits
-
-    def _nand2(self, asked: BoolArray) -> FloatArray:
-        """Areas without operand registers."""
-        wanted = np.zeros((len(asked), len(self._tenths)), np.bool_)
-        wanted[:, : asked.shape[1]] = asked
-        kept = wanted & ~((wanted.astype(np.float32) @ self._covered) > 0)
-        number = kept.astype(np.float32)
-        tenths, count = kept @ self._tenths, kept.sum(axis=1)
-        areas = self._sum(kept, tenths, count, np.zeros(len(kept)), np.zeros(len(kept)))
-        # One more multiplier in place of those that it covers, each where it covers any.
-        covered = self._covered[self._general]
-        replaced = number @ covered.T
-        idle = kept[:, self._general] | ((number @ self._covered[:, self._general]) > 0)
-        rows, c = np.nonzero((replaced > 0) & ~idle)
-        if len(rows):
-            unit = self._general[c]
-            saved = kept @ (covered * self._tenths).T
-            other = self._sum(
-                kept[rows] & (self._covered[unit] == 0),
-                tenths[rows] - saved[rows, c] + self._tenths[unit],
-                count[rows] - replaced[rows, c] + 1,
-                self._integer_bits[unit],
-                self._float[unit],
-            )
-            np.minimum.at(areas, rows, other)
-        return areas
-
-    def _sum(
-        self,
-        kept: BoolArray,
-        tenths: FloatArray,
-        count: FloatArray,
-        integer_bits: FloatArray,
-        is_float: FloatArray,
-    ) -> FloatArray:
-        """Multipliers, adders, selection and accumulator.
-
-        Args:
-            kept: Multipliers `(n, k)`, less one more.
-            tenths: Area of all, in tenths of a gate equivalent `(n,)`.
-            count: Number of all `(n,)`.
-            integer_bits: Of the one more `(n,)`, 0 for a float and without one.
-            is_float: Whether the one more has floats `(n,)`.
-        """
-        order = self._widest_first
-        first = kept[:, order].argmax(axis=1)
-        any_kept = kept[np.arange(len(kept)), order[first]]
-        integer = np.maximum(any_kept * self._integer_bits[order[first]], integer_bits)
-        floats = kept[:, self._float].any(axis=1) | (is_float > 0)
-        adders = np.where(integer > 0, area_nand2("add", np.maximum(integer, 4)), 0.0)
-        adders += floats * float_adder("fp32").nand2
-        width = np.maximum(integer, 32 * floats)
-        selection = np.maximum(count - 1, 0) * width * MUX2_NAND2
-        return np.asarray(tenths / 10 + adders + selection + FLIP_FLOP_NAND2 * width)
+        area = np.empty(len(used))
+        kernels.union_nand2(
+            np.ascontiguousarray(used),
+            self._stored,
+            self._units_of,
+            self._tenths,
+            self._bits,
+            self._floats,
+            self._covers,
+            self._adders,
+            self._parts,
+            area,
+        )
+        return area
 
 
 @functools.cache

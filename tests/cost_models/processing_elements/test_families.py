@@ -7,9 +7,18 @@ import pytest
 
 from archgym.cost_models import numerics
 from archgym.cost_models import processing_elements as pe
+from archgym.cost_models.processing_elements.anchors import is_float, um2_per_nand2
 from archgym.cost_models.processing_elements.formats import decoded
 from archgym.cost_models.processing_elements.operands import OPERANDS
 from archgym.cost_models.processing_elements.partial_products import digits, plane_products
+from archgym.cost_models.processing_elements.synthesis import (
+    FLIP_FLOP_NAND2,
+    MUX2_NAND2,
+    accumulator_bits,
+    area_nand2,
+    float_adder,
+)
+from archgym.cost_models.processing_elements.synthesised import _covers
 
 FAMILIES = pe.names()
 SOME = ("fp16", "int8", "int4-asym", "mxfp4", "mxfp8-e4m3", "nf4", "bitmod3", "ternary",
@@ -62,6 +71,39 @@ def test_the_area_of_a_union_is_not_separable():
     assert area({int8, int4}) == area({int8})  # an INT8 multiplier takes four bits, too
     assert area({int8, fp8}) > 1.5 * area({int8})
     assert area({int8, fp8}) < area({int8}) + area({fp8})  # accumulator and registers are shared
+
+
+def test_the_area_of_a_union_by_sets_of_multipliers():
+    """What the compiled loop finds is what its docstring says, written with sets."""
+    family, rng = pe.family("bit-parallel"), np.random.default_rng(0)
+    table = family.table(SOME, SOME)
+    candidates = {
+        unit
+        for i, j in np.argwhere(table.supported)
+        for unit, *_ in family._parts(SOME[i], SOME[j])
+    }
+
+    def nand2(units):
+        floats = any(is_float(unit) for unit in units)
+        bits = max([accumulator_bits(unit) for unit in units if not is_float(unit)], default=0)
+        width = max(bits, 32 * floats)
+        adders = float(area_nand2("add", max(bits, 4))) * (bits > 0)
+        adders += float_adder("fp32").nand2 * floats
+        selection = (len(units) - 1) * width * MUX2_NAND2
+        return sum(unit.nand2 for unit in units) + adders + selection + FLIP_FLOP_NAND2 * width
+
+    used = (rng.random((40, len(SOME), len(SOME))) < 0.08) & table.supported
+    used[:, 0, 0] |= ~used.any(axis=(1, 2))
+    for one, area in zip(used, table.area_um2(used), strict=True):
+        pairs = [(SOME[i], SOME[j]) for i, j in np.argwhere(one)]
+        asked = {unit for w, a in pairs for unit, *_ in family._parts(w, a)}
+        kept = {u for u in asked if not any(o != u and _covers(o, u) for o in asked)}
+        least = min(
+            nand2({new} | {u for u in kept if not _covers(new, u)})
+            for new in {*kept, *(c for c in candidates if any(_covers(c, u) for u in kept))}
+        )
+        registers = [max(decoded(pair[side]).bits for pair in pairs) for side in (0, 1)]
+        assert area == pytest.approx(um2_per_nand2() * (least + FLIP_FLOP_NAND2 * sum(registers)))
 
 
 def test_more_pairs_never_take_less_area():
