@@ -2,8 +2,9 @@
 
     python benchmarks/accelerator.py [--reference DIR] [--designs N]
 
-SCALE-Sim stands beside where it is installed (see ARCHGYM_SCALESIM_PYTHON in docs/accelerator.md).
-With a folder of reference figures, SCALE-Sim's time per layer as that folder tells it stands beside
+SCALE-Sim and ZigZag stand beside where they are installed (see ARCHGYM_SCALESIM_PYTHON in
+docs/accelerator.md and ARCHGYM_ZIGZAG_PYTHON in docs/mapping.md), with ratios of one run. With a
+folder of reference figures, SCALE-Sim's time per layer as that folder tells it stands beside
 (CPU seconds on another machine). The array versions run on NumPy and, where it is installed, torch,
 on a CUDA device too where there is one.
 """
@@ -24,7 +25,11 @@ from archgym.cost_models.accelerator.chip import (
     format_number,
 )
 from archgym.cost_models.accelerator.chip_costs import ChipModel
-from archgym.cost_models.accelerator.external import ScaleSimArray, installed_scalesim
+from archgym.cost_models.accelerator.external import (
+    ScaleSimArray,
+    installed_scalesim,
+    installed_zigzag,
+)
 from archgym.cost_models.accelerator.kernels import roofline_totals, systolic_totals
 from archgym.cost_models.accelerator.llm import LLM_MODES, llm_costs, llm_designs
 from archgym.cost_models.accelerator.loopnest import (
@@ -36,13 +41,20 @@ from archgym.cost_models.accelerator.loopnest import (
     evaluate,
     evaluate_arrays,
     problem_rows,
+    zigzag,
 )
+from archgym.cost_models.accelerator.loopnest.zigzag_mapping import zigzag_mapping
 from archgym.cost_models.accelerator.networks import load_network
 from archgym.cost_models.accelerator.networks.language import Decoder
 from archgym.cost_models.accelerator.roofline import Machine, roofline
 from archgym.cost_models.accelerator.systolic import DATAFLOWS, SystolicDesigns, systolic
 from archgym.cost_models.accelerator.work import Products, moved, products_of, work_of
 
+NEST_LAYERS = (
+    ("3 x 3", Problem(k=128, c=64, p=28, q=28, r=3, s=3)),
+    ("3 x 3, stride 2", Problem(k=128, c=64, p=28, q=28, r=3, s=3, stride_h=2, stride_w=2)),
+    ("1 x 1", Problem(k=256, c=64, p=56, q=56)),
+)
 NETWORKS = (("resnet50", None), ("mobilenet-v2", None), ("bert-base", None), ("gpt2", "decode"))
 
 
@@ -220,20 +232,21 @@ def random_mappings(problem: Problem, n: int, rng: np.random.Generator) -> Mappi
     return Mappings(temporal, order, spatial_x, spatial_y, np.ones((n, 3, 3), np.bool_))
 
 
-def print_loopnest(n: int) -> float:
-    """Loop nests on three levels of memory; returns the seconds per point."""
+def nest_hierarchy() -> Hierarchy:
+    """Three levels of memory and an array that takes whatever a random mapping lays on it."""
     sram, array = (64.0, 64.0, 6.0, 6.0), {"fanout_x": 1 << 20, "fanout_y": 1 << 20}
     registers = Level("RF", 512, 4, 4, 1, 1)
-    levels = (registers, Level("GLB", 1 << 17, *sram, **array), Level("DRAM", np.inf, 16, 16, 200))
-    machines, rng = Machines.of([Hierarchy(levels, 1.0)]), np.random.default_rng(0)
+    dram = Level("DRAM", np.inf, 16, 16, 200, 200)
+    return Hierarchy((registers, Level("GLB", 1 << 17, *sram, **array), dram), 1.0)
+
+
+def print_loopnest(n: int) -> float:
+    """Loop nests on three levels of memory; returns the seconds per point."""
+    machines, rng = Machines.of([nest_hierarchy()]), np.random.default_rng(0)
     print(f"loop nests, {n:,} random mappings of a layer: million points per second and core")
     print(f"  {'layer':24s} {'totals':>10s} {'accesses':>10s} {'arrays':>10s}")
     cost = 0.0
-    for name, layer in (
-        ("3 x 3", Problem(k=128, c=64, p=28, q=28, r=3, s=3)),
-        ("3 x 3, stride 2", Problem(k=128, c=64, p=28, q=28, r=3, s=3, stride_h=2, stride_w=2)),
-        ("1 x 1", Problem(k=256, c=64, p=56, q=56)),
-    ):
+    for name, layer in NEST_LAYERS:
         rows, drawn = problem_rows([layer]), random_mappings(layer, n, rng)
         totals = seconds(lambda r=rows, m=drawn: evaluate(machines, m, r, checked=False))
         counts = seconds(
@@ -283,7 +296,9 @@ def print_scalesim_here(cost: float) -> None:
         return
     one = np.ones(1)
     memory = 65536 * one
-    print(f"SCALE-Sim {simulator.version} side by side, CPU seconds per layer; theirs over ours")
+    print(
+        f"SCALE-Sim {simulator.tool.version} side by side, CPU seconds per layer; theirs over ours"
+    )
     print(
         f"  {'layer, array':24s} {'CPU s':>8s} {'ratio':>12s} {'equal':>6s} "
         f"{'DRAM words i, w, o':>24s}"
@@ -293,9 +308,9 @@ def print_scalesim_here(cost: float) -> None:
             layer = Products(("layer",), one, m * one, n * one, k * one, one, one)
             edge, kept = size * one, number * one
             chip = SystolicDesigns(edge, edge, kept, *3 * (memory,), 1e9 * one, *4 * (one,))
-            before = simulator.cpu_s
+            before = simulator.tool.cpu_s
             theirs = ScaleSimArray(simulator)(layer, chip)
-            spent = simulator.cpu_s - before
+            spent = simulator.tool.cpu_s - before
             ours, ideal = systolic(layer, chip, "scalesim"), systolic(layer, chip)
             equal = all(
                 np.array_equal(getattr(theirs, name), getattr(ours, name))
@@ -305,6 +320,47 @@ def print_scalesim_here(cost: float) -> None:
             label = f"{m} x {n} x {k} {flow}, {size} x {size}"
             ratios = " ".join(f"{each:7.2f}" for each in words)
             print(f"  {label:24s} {spent:8.3f} {spent / cost:12,.0f} {equal!s:>6s} {ratios:>24s}")
+
+
+def print_zigzag_here(n: int, mappings: int = 40) -> None:
+    """ZigZag on mappings of the loop nests beside our models, where it is installed."""
+    try:
+        tool = installed_zigzag()
+    except ValueError as error:
+        print(f"ZigZag side by side: {error}")
+        return
+    hierarchy, rng = nest_hierarchy(), np.random.default_rng(0)
+    machines = Machines.of([hierarchy])
+    print(
+        f"ZigZag {tool.tool.version} side by side, {mappings} of {n:,} mappings: CPU milliseconds "
+        f"of one, theirs over ours; medians of theirs over loop nests; whether our model of it is "
+        f"equal"
+    )
+    print(
+        f"  {'layer':24s} {'CPU ms':>8s} {'ratio':>12s} {'cycles':>8s} {'energy':>8s} {'equal':>6s}"
+    )
+    for name, layer in NEST_LAYERS:
+        rows, drawn = problem_rows([layer]), random_mappings(layer, n, rng)
+        # With ZigZag's, all accesses are told.
+        cost = seconds(
+            lambda r=rows, m=drawn: evaluate(machines, m, r, counts=True, checked=False), 3
+        )
+        ours = evaluate(machines, drawn, rows, checked=False)
+        asked = [zigzag_mapping(hierarchy, drawn.at(i), layer) for i in range(mappings)]
+        before = tool.tool.cpu_s
+        theirs = [tool.evaluate(a.accelerator, a.layer, a.temporal) for a in asked]
+        spent = (tool.tool.cpu_s - before) / mappings
+        own = [zigzag.evaluate(a.accelerator, a.layer, a.temporal) for a in asked]
+        equal = all(
+            a.accesses == b.accesses and a.latency == b.latency
+            for a, b in zip(theirs, own, strict=True)
+        )
+        cycles = np.median([a.latency for a in theirs] / ours.cycles[:mappings])
+        energy = np.median([a.energy_pj for a in theirs] / ours.energy_pj[:mappings])
+        print(
+            f"  {name:24s} {1e3 * spent:8.2f} {spent / (cost / n):12,.0f} {cycles:8.2f} "
+            f"{energy:8.2f} {equal!s:>6s}"
+        )
 
 
 def main() -> None:
@@ -318,6 +374,7 @@ def main() -> None:
     print_llm(options.designs)
     nest = print_loopnest(10 * options.designs)
     print_scalesim_here(cost)
+    print_zigzag_here(10 * options.designs)
     if options.reference:
         print_mappers(options.reference / "accel", nest)
         print_scalesim(options.reference / "accel" / "scalesim_v3_layers.csv", cost)

@@ -3,8 +3,9 @@
 Usage: python benchmarks/mapping.py [--hardware NAME ...] [--workload NAME ...]
                                     [--objective NAME ...] [--budget N] [--seeds N]
 
-Prints, per accelerator, designs per second of one core. Then a line per case: the optimum, how it
-was proven (CPU time as the shipped files record it), and how many times the optimum the best
+Prints, per accelerator, designs per second of one core, and where ZigZag is installed (see
+ARCHGYM_ZIGZAG_PYTHON in docs/mapping.md) how it ranks mappings. Then a line per case: the optimum,
+how it was proven (CPU time as the shipped files record it), and how many times the optimum the best
 designs of random and genetic search cost, medians over seeds.
 """
 
@@ -16,7 +17,9 @@ import time
 import numpy as np
 
 import archgym
+from archgym.cost_models.accelerator.external import installed_zigzag
 from archgym.cost_models.accelerator.loopnest.workloads import workload_names
+from archgym.cost_models.validation import spearman
 from archgym.envs.mapping import HARDWARE
 
 AGENTS = ("random", "genetic")
@@ -64,6 +67,27 @@ def speed(hardware: str, n: int = 100_000) -> str:
     return f"{hardware}: {rate:,.0f} designs per second, {feasible:.0%} of random ones fit"
 
 
+def agreement(hardware: str, n: int = 200) -> str:
+    """How ZigZag ranks random mappings that fit, and its figures over the own model's."""
+    try:
+        task = archgym.make_task("Mapping-v0", hardware=hardware, fidelity="zigzag")
+    except ValueError as error:
+        return str(error)
+    own = task.at("loopnest")
+    rows = task.space.sample(100 * n, np.random.default_rng(0))
+    rows = rows[own.evaluate(rows).feasible][:n]
+    ours, cpu = own.evaluate(rows).metrics, installed_zigzag().tool.cpu_s
+    theirs = task.evaluate(rows).metrics
+    spent = 1e3 * (installed_zigzag().tool.cpu_s - cpu) / len(rows)
+    line = f"{hardware}: ZigZag on {len(rows)} mappings, {spent:.1f} ms of CPU each"
+    for name in ("latency_cycles", "energy_pj", "dram_traffic_bytes"):
+        ratios = theirs[name] / ours[name]
+        rank = spearman(theirs[name], ours[name])
+        line += f"; {name} rank {rank:.3f}, {np.median(ratios):.2f} ({ratios.min():.2f} to "
+        line += f"{ratios.max():.2f}) of the own"
+    return line
+
+
 def main() -> None:
     """Prints table and speeds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -75,6 +99,7 @@ def main() -> None:
     given = parser.parse_args()
     for hardware in given.hardware:
         print(speed(hardware), flush=True)
+        print(agreement(hardware), flush=True)
     for hardware in given.hardware:
         for workload in given.workload:
             for objective in given.objective:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archgym.cost_model import CostModel
-from archgym.environment import Environment, Option
+from archgym.environment import Environment, Fidelity, Option
 from archgym.envs._mapping_metrics import OBJECTIVES
 from archgym.envs._mapping_plots import PLOTS
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 HARDWARE = ("eyeriss", "simba", "tpu", "edge")
 MAESTRO = "archgym2023-maestro"
 _CLUSTERS = "clusters"
+# CPU time of a mapping in microseconds, as printed by `python benchmarks/mapping.py` and, of
+# ZigZag, by `python benchmarks/accelerator.py`.
+_LOOPNEST = Fidelity("loopnest", "every element that has to move, counted", 7.3, exact=True)
+_ZIGZAG = Fidelity("zigzag", "by ZigZag, where the user has installed it", 8000.0, exact=True)
 BEST_KNOWN = Path(__file__).parent / "best_known" / "mapping"
 
 
@@ -25,8 +30,9 @@ def build(**options: Any) -> CostModel:
     if options["space"] == MAESTRO:
         from archgym.envs._mapping_maestro import MaestroMapping
 
-        for name, usual in (("hardware", _CLUSTERS), ("orders", "all"), ("bypass", "fixed")):
-            if options[name] != usual:
+        usual = {"hardware": _CLUSTERS, "orders": "all", "bypass": "fixed", "fidelity": "loopnest"}
+        for name, only in usual.items():
+            if options[name] != only:
                 raise ValueError(f"{name}: {options[name]!r} is not for space {MAESTRO!r}")
         return MaestroMapping(problem)
     from archgym.cost_models.accelerator.loopnest.architectures import architecture
@@ -34,9 +40,20 @@ def build(**options: Any) -> CostModel:
 
     if hardware == _CLUSTERS:
         raise ValueError(f"hardware: {hardware!r} is for space {MAESTRO!r} only")
-    return MappingModel(
-        architecture(hardware), problem, options["orders"], options["bypass"] == "free"
-    )
+    asked = (architecture(hardware), problem, options["orders"], options["bypass"] == "free")
+    if options["fidelity"] == "zigzag":
+        from archgym.cost_models.accelerator.external import installed_zigzag
+        from archgym.envs._mapping_zigzag import ExternalMapping
+
+        return ExternalMapping(*asked, installed_zigzag())
+    return MappingModel(*asked)
+
+
+def fidelities(**options: Any) -> tuple[Fidelity, ...]:
+    """Returns the fidelities of a task; what a user has to install only where asked for."""
+    if options["fidelity"] == "zigzag":
+        return (replace(_LOOPNEST, exact=False), _ZIGZAG)
+    return (_LOOPNEST,)
 
 
 def problem_of(workload: str) -> Problem:
@@ -88,9 +105,15 @@ ENVIRONMENT = Environment(
         "bypass": Option(
             "fixed", "whether mappings choose which tensors a buffer holds", ("fixed", "free")
         ),
+        "fidelity": Option(
+            "loopnest",
+            "the own model, or ZigZag where installed (space factors)",
+            ("loopnest", "zigzag"),
+        ),
     },
     objectives=OBJECTIVES,
     workloads=workloads,
     best_known=best_known,
     plots=PLOTS,
+    fidelities=fidelities,
 )

@@ -2,7 +2,8 @@
 
 Reads reference figures from a folder and evaluates every row of them. Every check runs for which
 the folder has a file. In the modes that count as another tool does, rows must be equal; what the
-`ideal` mode gives for the same rows stands beside, without a target.
+`ideal` mode gives for the same rows stands beside, without a target. SCALE-Sim and ZigZag run the
+rows anew where the user has named interpreters that have them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from archgym.cost_models.accelerator.external.validation_live import scalesim_live, zigzag_live
 from archgym.cost_models.accelerator.fusion.validation_fusemax import STEPS as FUSEMAX
 from archgym.cost_models.accelerator.loopnest.validation_maestro import maestro
 from archgym.cost_models.accelerator.loopnest.validation_timeloop import timeloop
@@ -24,11 +26,13 @@ from archgym.cost_models.validation import Check
 # Every step reads one file; a file may have several steps.
 STEPS: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (
     ("scalesim_v3_layers.csv", scalesim),
+    ("scalesim_v3_layers.csv", scalesim_live),
     ("scalesim_v3_layers.csv", draco),
     ("timeloop_fixed_mappings.csv", timeloop),
     ("maestro_fixed_mappings.csv", maestro),
     ("maestro_fixed_mappings.csv", sub_accelerators),
     ("zigzag_layers.csv", zigzag),
+    ("zigzag_layers.csv", zigzag_live),
     ("llm_genz.csv", genz_rows),
     ("llm_llmviewer.csv", llm_viewer_rows),
     ("sram_cacti7.csv", cacti),

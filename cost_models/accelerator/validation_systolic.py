@@ -32,16 +32,36 @@ FloatArray = NDArray[np.float64]
 
 def scalesim(path: Path) -> Iterator[Check]:
     """Every row without stalls, by dataflow; what `ideal` counts beside it."""
-    rows = read_rows(
-        path,
-        (*_COLUMNS, *_CONVOLUTION, *_WORDS, *_COUNTS, *_PERCENT, *_DRAM, "total_compute_cycles"),
-    )
-    rows = [row for row in rows if float(row["stall_cycles"]) == 0]
+    rows, _ = scalesim_rows(path)
     for dataflow in DATAFLOWS:
         part = [row for row in rows if row["dataflow"] == dataflow]
         if part:
             yield from _exact(dataflow, part)
             yield from _ideal(dataflow, part)
+
+
+def scalesim_rows(path: Path) -> tuple[list[dict[str, str]], FloatArray]:
+    """Rows without stalls, and their M, N, K `(3, rows)`."""
+    rows = read_rows(
+        path,
+        (*_COLUMNS, *_CONVOLUTION, *_WORDS, *_COUNTS, *_PERCENT, *_DRAM, "total_compute_cycles"),
+    )
+    rows = [row for row in rows if float(row["stall_cycles"]) == 0]
+    return rows, _shapes(rows)
+
+
+def scalesim_counts(rows: list[dict[str, str]]) -> dict[str, FloatArray]:
+    """Cycles and accesses `(rows,)` of the array in mode `scalesim`."""
+    return _counts(_run(rows, "scalesim")[0])
+
+
+def _counts(found: Systolic) -> dict[str, FloatArray]:
+    """Of every row's product on its design, by the names of columns."""
+    reads, writes = found.sram_reads, found.sram_writes
+    each = (found.cycles, reads[..., 0], reads[..., 1], writes)
+    return {
+        name: np.diagonal(counts) for name, counts in zip(("cycles", *_COUNTS), each, strict=True)
+    }
 
 
 def _column(rows: list[dict[str, str]], name: str) -> FloatArray:
@@ -86,14 +106,11 @@ def _exact(dataflow: str, rows: list[dict[str, str]]) -> Iterator[Check]:
     theirs = np.stack([_column(rows, each) for each in "MNK"])
     yield compare(name, dataflow, "M, N, K", shapes.ravel(), theirs.ravel(), _EQUAL)
     found, high, wide = _run(rows, "scalesim")
-    cycles = np.diagonal(found.cycles)
+    counts = _counts(found)
+    cycles = counts["cycles"]
     yield compare(name, dataflow, "cycles", cycles, _column(rows, "total_compute_cycles"), _EQUAL)
-    counts = [
-        *(np.diagonal(found.sram_reads[..., i]) for i in (0, 1)),
-        np.diagonal(found.sram_writes),
-    ]
-    for column, ours in zip(_COUNTS, counts, strict=True):
-        yield compare(name, dataflow, column, ours, _column(rows, column), _EQUAL)
+    for column in _COUNTS:
+        yield compare(name, dataflow, column, counts[column], _column(rows, column), _EQUAL)
     # For its compute utilisation, a fold of ws and is loads what stays W - 1 cycles longer, and the
     # last cycle counts.
     steps = {"os": k, "ws": m, "is": n}[dataflow]

@@ -17,7 +17,8 @@ RULE = "SCALE-Sim gives no answer"
 
 
 def task(monkeypatch: pytest.MonkeyPatch, how: str) -> archgym.Task:
-    simulator = external.ScaleSim((sys.executable, "-S", str(STAND_IN), how), 60.0)
+    command = (sys.executable, "-S", str(STAND_IN), how)
+    simulator = external.ScaleSim(external.RunningTool(external.SCALESIM, command, 60.0))
     monkeypatch.setattr(external, "installed_scalesim", lambda: simulator)
     return archgym.make_task(ENV, fidelity="scalesim", **OPTIONS)
 

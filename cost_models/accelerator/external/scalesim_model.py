@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import functools
-import math
-import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from typing import Any
 
-from archgym.cost_models.accelerator.external.process import Worker, WorkerError
+from archgym.cost_models.accelerator.external.process import WorkerError
+from archgym.cost_models.accelerator.external.tool import RunningTool, Tool, installed, number
 
-PYTHON_VARIABLE = "ARCHGYM_SCALESIM_PYTHON"
-"""Environment variable with the interpreter that has SCALE-Sim; this one where it is not set."""
-
-TIMEOUT_VARIABLE = "ARCHGYM_SCALESIM_TIMEOUT_S"
-"""Environment variable with the most seconds that a layer may take."""
-
-_TIMEOUT_S = 600.0
-# Versions of which names in files and reports are known.
-_VERSIONS = ("3.",)
+SCALESIM = Tool(
+    "SCALE-Sim",
+    ("3.",),
+    "install package scalesim, which does not run with newer NumPy (`pip install scalesim "
+    "'numpy<2.4'`)",
+    "scalesim_worker",
+    "ARCHGYM_SCALESIM",
+)
 
 
 @dataclass(frozen=True)
@@ -78,23 +75,13 @@ class LayerCounts:
 class ScaleSim:
     """SCALE-Sim in estimated-bandwidth mode; answers and failures are kept.
 
-    Attributes:
-        version: Of the package.
-        cpu_s: CPU time that it has told for layers that it answered.
-
     Args:
-        command: That starts the worker, see `scalesim_worker`.
-        timeout_s: The most that a layer may take.
-
-    Raises:
-        ValueError: If the interpreter does not have it, or another version.
+        tool: That runs it.
     """
 
-    def __init__(self, command: Sequence[str], timeout_s: float = _TIMEOUT_S) -> None:
-        self._worker = Worker(command, timeout_s)
+    def __init__(self, tool: RunningTool) -> None:
+        self.tool = tool
         self._known: dict[Layer, LayerCounts | str] = {}
-        self.version = _version(self._worker, command[0])
-        self.cpu_s = 0.0
 
     def counts(self, layer: Layer) -> LayerCounts:
         """Counts of a layer.
@@ -104,19 +91,13 @@ class ScaleSim:
         """
         if layer not in self._known:
             try:
-                answer = self._worker.ask(asdict(layer))
-                self._known[layer] = _read(answer)
-                self.cpu_s += float(answer.get("cpu_s", 0.0))
+                self._known[layer] = _read(self.tool.ask(asdict(layer)))
             except WorkerError as error:
                 self._known[layer] = str(error)
         known = self._known[layer]
         if isinstance(known, str):
             raise WorkerError(known)
         return known
-
-    def close(self) -> None:
-        """Ends the worker."""
-        self._worker.close()
 
 
 def installed_scalesim() -> ScaleSim:
@@ -125,67 +106,22 @@ def installed_scalesim() -> ScaleSim:
     Raises:
         ValueError: If it is not installed there, or a variable is no time.
     """
-    python = os.environ.get(PYTHON_VARIABLE) or sys.executable
-    return _shared(python, _timeout_s())
+    return _shared(installed(SCALESIM))
 
 
 @functools.cache
-def _shared(python: str, timeout_s: float) -> ScaleSim:
-    """One worker for all models of this process."""
-    script = Path(__file__).with_name("scalesim_worker.py")
-    return ScaleSim((python, str(script)), timeout_s)
+def _shared(tool: RunningTool) -> ScaleSim:
+    """One memory of answers for all models of this process."""
+    return ScaleSim(tool)
 
 
-def _timeout_s() -> float:
-    text = os.environ.get(TIMEOUT_VARIABLE) or str(_TIMEOUT_S)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{TIMEOUT_VARIABLE}: {text!r} is not a positive number of seconds")
-    return value
-
-
-def _version(worker: Worker, python: str) -> str:
-    """The version that a worker runs, if it is one that this was made for."""
-    try:
-        hello = worker.hello()
-    except WorkerError as error:
-        raise ValueError(f"SCALE-Sim: its worker does not start: {error}") from error
-    version = str(hello.get("version", ""))
-    if not version.startswith(_VERSIONS):
-        worker.close()
-        found = f"has version {version}" if version else f"does not run it ({_why(hello)})"
-        raise ValueError(
-            f"SCALE-Sim 3: {python} {found}; install package scalesim, which does not run with "
-            f"newer NumPy (`pip install scalesim 'numpy<2.4'`), and name its interpreter in "
-            f"{PYTHON_VARIABLE}"
-        )
-    return version
-
-
-def _why(hello: Mapping[str, object]) -> str:
-    return str(hello.get("missing", hello)).splitlines()[0]
-
-
-def _read(answer: Mapping[str, object]) -> LayerCounts:
+def _read(counts: Mapping[str, Any]) -> LayerCounts:
     """The counts of an answer.
 
     Raises:
-        WorkerError: If it is an error, or a count is missing or no number from 0.
+        WorkerError: If a count is missing or no number from 0, or there are no cycles.
     """
-    if "error" in answer:
-        raise WorkerError(f"failed: {str(answer['error'])[:200]}")
-    counts = answer.get("counts")
-    if not isinstance(counts, dict):
-        raise WorkerError("answered without counts")
-    values = {}
-    for field in fields(LayerCounts):
-        value = counts.get(field.name)
-        if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-            raise WorkerError(f"answered {field.name}: {value!r}")
-        values[field.name] = float(value)
+    values = {field.name: number(counts, field.name) for field in fields(LayerCounts)}
     if values["cycles"] <= 0:
         raise WorkerError("answered without cycles")
     return LayerCounts(**values)

@@ -1,14 +1,8 @@
-"""Runs SCALE-Sim one layer at a time, in whichever interpreter has it: JSON lines in and out.
+"""Runs SCALE-Sim one layer at a time; see `worker` for how it is asked.
 
-Started as a script, it imports nothing of this project. Its first line tells the version of
-SCALE-Sim or why it does not run; then every line in is a layer and every line out its counts,
-or why there are none:
-
-    {"version": "3.0.0"}                                  {"missing": REASON}
-    {"id": 7, "rows": 8, "columns": 8, "dataflow": "os", "m": 72, "n": 7, "k": 30,
+    {"rows": 8, "columns": 8, "dataflow": "os", "m": 72, "n": 7, "k": 30,
      "ifmap_kwords": 64, "filter_kwords": 64, "ofmap_kwords": 64}
-    {"id": 7, "cpu_s": 0.02, "counts": {"cycles": 395, "ifmap_sram_reads": 2160, ...}}
-    {"id": 7, "cpu_s": 0.02, "error": WHY}
+    {"cycles": 395, "ifmap_sram_reads": 2160, ...}
 
 Memories are in units of 1,024 words: SCALE-Sim takes whole kilobytes of words of one byte.
 """
@@ -18,13 +12,11 @@ from __future__ import annotations
 import csv
 import importlib
 import importlib.metadata
-import json
-import os
-import sys
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 CONFIG = """[general]
 run_name = run
@@ -75,29 +67,12 @@ ACCESSES = {
 }
 
 
-def main() -> None:
-    """Answers until there are no more lines."""
-    answers = _own_stdout()
-    # Modules beside this script shall not hide those of SCALE-Sim.
-    del sys.path[0]
-    try:
-        simulator = importlib.import_module("scalesim.scale_sim").scalesim
-        version = importlib.metadata.version("scalesim")
-        # What it needs may be too new for it, which shows where it is used.
-        simulate(simulator, TRIAL)
-    except (Exception, SystemExit) as error:
-        _say(answers, {"missing": f"{type(error).__name__}: {error}"})
-        return
-    _say(answers, {"version": version})
-    for line in sys.stdin:
-        request = json.loads(line)
-        start = time.process_time()
-        try:
-            answer: dict[str, Any] = {"counts": simulate(simulator, request)}
-        except (Exception, SystemExit) as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        spent = time.process_time() - start
-        _say(answers, {"id": request["id"], "cpu_s": spent, **answer})
+def start() -> tuple[str, Callable[[dict[str, Any]], dict[str, float]]]:
+    """The version of SCALE-Sim, and its answers."""
+    simulator = importlib.import_module("scalesim.scale_sim").scalesim
+    # What it needs may be too new for it, which shows where it is used.
+    simulate(simulator, TRIAL)
+    return importlib.metadata.version("scalesim"), partial(simulate, simulator)
 
 
 def simulate(simulator: Any, request: dict[str, Any]) -> dict[str, float]:
@@ -128,21 +103,3 @@ def read_report(path: Path, columns: dict[str, str]) -> dict[str, float]:
     with path.open(newline="") as stream:
         (row,) = csv.DictReader(stream, skipinitialspace=True)
     return {ours: float(row[theirs]) for ours, theirs in columns.items()}
-
-
-def _own_stdout() -> IO[str]:
-    """The output for answers; whatever else is printed from here on is dropped."""
-    answers = os.fdopen(os.dup(1), "w")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    return answers
-
-
-def _say(answers: IO[str], what: dict[str, Any]) -> None:
-    answers.write(json.dumps(what) + "\n")
-    answers.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from archgym.cost_models.accelerator.loopnest.zigzag import (
     DIRECTIONS,
@@ -105,14 +106,21 @@ _HARDWARE: dict[str, tuple[float, dict[str, _Spec]]] = {
 }
 
 
+class Point(NamedTuple):
+    """A layer on an accelerator with its mapping, as `zigzag.evaluate` takes it.
+
+    Parts side by side are those that were asked for; ZigZag may have used fewer.
+    """
+
+    accelerator: Accelerator
+    layer: Layer
+    temporal: dict[str, list[list[Loop]]]
+
+
 def zigzag(path: Path) -> Iterator[Check]:
     """Every accelerator's energy and latency, all energies per operand and memory, all accesses."""
-    columns = ("energy_total", "latency2_total", "word_access_per_operand_level")
-    rows = read_rows(path, ("arch", "temporal_mapping_out", "mapping_kind", *columns))
-    unknown = sorted({row["arch"] for row in rows} - set(_HARDWARE))
-    if unknown:
-        raise ValueError(f"{path}: accelerator {unknown[0]!r} is none of {', '.join(_HARDWARE)}")
-    costs = [_cost(row) for row in rows]
+    rows = _rows(path)
+    costs = [evaluate(*_point(row)) for row in rows]
     for arch in (*_HARDWARE, "all"):
         part = [i for i, row in enumerate(rows) if arch in (row["arch"], "all")]
         energy = [float(rows[i]["energy_total"]) for i in part]
@@ -129,6 +137,20 @@ def zigzag(path: Path) -> Iterator[Check]:
         _EQUAL,
     )
     yield from _accesses(rows, costs)
+
+
+def zigzag_points(path: Path) -> list[Point]:
+    """What `zigzag.evaluate` takes, of every row; see `Point`."""
+    return [_point(row) for row in _rows(path)]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    columns = ("energy_total", "latency2_total", "word_access_per_operand_level")
+    rows = read_rows(path, ("arch", "temporal_mapping_out", "mapping_kind", *columns))
+    unknown = sorted({row["arch"] for row in rows} - set(_HARDWARE))
+    if unknown:
+        raise ValueError(f"{path}: accelerator {unknown[0]!r} is none of {', '.join(_HARDWARE)}")
+    return rows
 
 
 def _accesses(rows: list[dict[str, str]], costs: list[Cost]) -> Iterator[Check]:
@@ -148,11 +170,11 @@ def _accesses(rows: list[dict[str, str]], costs: list[Cost]) -> Iterator[Check]:
                 yield compare("ZigZag", "all", metric, ours, theirs, _EQUAL)
 
 
-def _cost(row: dict[str, str]) -> Cost:
+def _point(row: dict[str, str]) -> Point:
     names = ("B", "K", "C", "OY", "OX", "FY", "FX")
     layer = Layer(
         {name: int(row[name]) for name in names},
-        int(row["stride"]),
+        (int(row["stride"]), int(row["stride"])),
         {name: int(row[f"bits_{name}"]) for name in "WIO"},
         int(row["bits_Ofinal"]),
     )
@@ -160,7 +182,7 @@ def _cost(row: dict[str, str]) -> Cost:
         array: tuple((str(d), int(f)) for d, f in loops)
         for array, loops in json.loads(row["spatial_mapping"]).items()
     }
-    return evaluate(_accelerator(row["arch"], spatial), layer, _temporal(row))
+    return Point(_accelerator(row["arch"], spatial), layer, _temporal(row))
 
 
 def _temporal(row: dict[str, str]) -> dict[str, list[list[Loop]]]:

@@ -27,6 +27,7 @@ OPERANDS = ("O", "W", "I")
 DIRECTIONS = ("rd_low", "wr_low", "rd_high", "wr_high")
 # Loop dimensions that do not move an operand, and those that slide over the input in pairs.
 STILL = {"W": ("B", "OX", "OY"), "I": ("K",), "O": ("C", "FX", "FY")}
+_AXES = (("OY", "FY"), ("OX", "FX"))
 Loop = tuple[str, int]
 
 
@@ -46,10 +47,10 @@ class Memory:
     """
 
     name: str
-    size: int
+    size: float
     read_pj: float
     write_pj: float
-    width: int
+    width: float
     least: int
     serves: tuple[str, ...]
     ports: tuple[tuple[tuple[str, str], ...], ...]
@@ -85,15 +86,17 @@ class Layer:
 
     Attributes:
         sizes: Bounds of B, K, C, OY, OX, FY, FX.
-        stride: Input rows per output row.
+        stride: Input rows, and columns, from one output to the next.
         bits: Bits of W, I and O, the last of partial sums.
         final_bits: Bits of finished outputs.
+        dilation: Input rows, and columns, from one filter tap to the next.
     """
 
     sizes: Mapping[str, int]
-    stride: int
+    stride: tuple[int, int]
     bits: Mapping[str, int]
     final_bits: int
+    dilation: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def evaluate(
         ValueError: If an operand has other memories than the accelerator, or the operands' loops
             multiply to different bounds.
     """
-    _check(accelerator, temporal)
+    check(accelerator, temporal)
     even = {op: _Operand(accelerator, layer, op, temporal, average=True) for op in OPERANDS}
     whole = {op: _Operand(accelerator, layer, op, temporal, average=False) for op in OPERANDS}
     accesses = {op: even[op].accesses() for op in OPERANDS}
@@ -222,8 +225,10 @@ class _Operand:
                 size[d] *= f
         if self.operand != "I":
             return math.prod(size[d] for d in self._moving())
-        rows = _rows(size["OY"], size["FY"], self.layer.stride)
-        return size["B"] * size["C"] * rows * _rows(size["OX"], size["FX"], self.layer.stride)
+        rows, columns = (
+            _rows(self.layer, axis, size[out], size[tap]) for axis, (out, tap) in enumerate(_AXES)
+        )
+        return size["B"] * size["C"] * rows * columns
 
     def bits_at(self, level: int) -> int:
         """Bits of an element at a memory's inner side."""
@@ -279,7 +284,13 @@ class _Operand:
         return bits / self.memories[level].size
 
 
-def _check(accelerator: Accelerator, temporal: Mapping[str, Sequence[Sequence[Loop]]]) -> None:
+def check(accelerator: Accelerator, temporal: Mapping[str, Sequence[Sequence[Loop]]]) -> None:
+    """Check that loops are for the memories of an accelerator.
+
+    Raises:
+        ValueError: If an operand has other memories than the accelerator, or the operands' loops
+            multiply to different bounds.
+    """
     products = {}
     for operand in OPERANDS:
         levels = temporal[operand]
@@ -321,11 +332,20 @@ def _moves(inner: Sequence[tuple[Loop, int]], level: int, still: Sequence[str]) 
     return any(at == level and loop[0] not in still for loop, at in inner)
 
 
-def _rows(outputs: float, filters: float, stride: int) -> int:
-    """Different rows of the input under some rows of outputs and filter, both rounded down."""
+def _rows(layer: Layer, axis: int, outputs: float, filters: float) -> int:
+    """Different rows (or columns) of the input under some of outputs and filter, rounded down.
+
+    With dilation, few outputs count too many, as in ZigZag, up to those of the whole layer.
+    """
+    common = math.gcd(layer.stride[axis], layer.dilation[axis])
+    stride, dilation = layer.stride[axis] // common, layer.dilation[axis] // common
+
+    def count(outputs: int, filters: int) -> int:
+        return outputs * filters - max(0, filters - stride) * (outputs - dilation)
+
     # Products of averages fall short of a whole number by rounding alone.
-    p, r = int(outputs + 1e-9), int(filters + 1e-9)
-    return p * r - max(0, r - stride) * (p - 1)
+    here = count(int(outputs + 1e-9), int(filters + 1e-9))
+    return min(here, count(*(layer.sizes[d] for d in _AXES[axis])))
 
 
 def _top(loops: Sequence[Loop], dimensions: Sequence[str]) -> int:
@@ -338,6 +358,28 @@ def _top(loops: Sequence[Loop], dimensions: Sequence[str]) -> int:
     return product
 
 
+def spatial_means(
+    accelerator: Accelerator, layer: Layer, temporal: Sequence[Sequence[Loop]]
+) -> dict[str, tuple[tuple[str, float], ...]]:
+    """What lies side by side on each dimension of the array on average.
+
+    Bounds that an array does not divide leave parts of it idle at times.
+
+    Args:
+        accelerator: With its spatial mapping.
+        layer: The operator.
+        temporal: Loops of one operand, of all its memories.
+    """
+    excess = {d: 1.0 / size for d, size in layer.sizes.items()}
+    for loops in (*temporal, *accelerator.unrolling.values()):
+        for d, f in loops:
+            excess[d] *= f
+    return {
+        array: tuple((d, f / excess[d]) for d, f in loops)
+        for array, loops in accelerator.unrolling.items()
+    }
+
+
 def _spatial(
     accelerator: Accelerator,
     layer: Layer,
@@ -347,19 +389,14 @@ def _spatial(
     average: bool,
 ) -> list[list[tuple[str, float]]]:
     """Loops on the array below every memory and not below the one before; averages if asked for."""
-    excess = {d: 1.0 / size for d, size in layer.sizes.items()}
-    for loops in (*temporal, *accelerator.unrolling.values()):
-        for d, f in loops:
-            excess[d] *= f
+    unrolling = spatial_means(accelerator, layer, temporal)
     found: list[list[tuple[str, float]]] = []
     served: set[str] = set()
     for memory in memories:
-        here = []
-        for array, loops in accelerator.unrolling.items():
+        here: list[tuple[str, float]] = []
+        for array, loops in unrolling.items():
             if array in memory.serves and array not in served:
-                for d, f in loops:
-                    mean = f / excess[d]
-                    here.append((d, mean if average else int(mean + 1e-9)))
+                here += [(d, mean if average else int(mean + 1e-9)) for d, mean in loops]
         found.append(here)
         served |= set(memory.serves)
     return found

@@ -27,7 +27,7 @@ def answer(asked: dict) -> dict | str:
     if k == 23:
         return "Running layer 0"
     if k == 31:
-        return {"id": asked["id"] - 1}
+        return {"id": -1}
     counts = {
         "cycles": m * n * k,
         "stall_cycles": 0,
@@ -42,7 +42,7 @@ def answer(asked: dict) -> dict | str:
         counts["cycles"] = float("nan")
     if k == 37:
         del counts["filter_sram_reads"]
-    return {"counts": counts}
+    return {"answer": counts}
 
 
 def main() -> None:
@@ -52,8 +52,9 @@ def main() -> None:
         return
     for line in sys.stdin:
         asked = json.loads(line)
-        fails = how == "broken" and asked["rows"] < 256
-        said = {"error": "out of order"} if fails else answer(asked)
+        question = asked["question"]
+        fails = how == "broken" and question["rows"] < 256
+        said = {"error": "out of order"} if fails else answer(question)
         line = said if isinstance(said, str) else json.dumps({"id": asked["id"], **said})
         print(line, flush=True)
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from archgym.cost_models.accelerator.external import (
+    SCALESIM,
     Layer,
+    RunningTool,
     ScaleSim,
     ScaleSimArray,
     WorkerError,
@@ -26,14 +28,15 @@ LAYER = Layer(72, 7, 30, 8, 8, "os", 64, 64, 64)
 
 
 def stand_in(how: str = "good", timeout_s: float = 30.0) -> ScaleSim:
-    return ScaleSim((sys.executable, "-S", str(STAND_IN), how), timeout_s)
+    command = (sys.executable, "-S", str(STAND_IN), how)
+    return ScaleSim(RunningTool(SCALESIM, command, timeout_s))
 
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[ScaleSim]:
     made = stand_in()
     yield made
-    made.close()
+    made.tool.close()
 
 
 def products(*shapes: tuple[int, int, int], batch: float = 1.0) -> Products:
@@ -60,7 +63,7 @@ def test_counts_are_read_by_name(simulator: ScaleSim) -> None:
     assert counts.cycles == 72 * 7 * 30
     assert counts.ifmap_sram_reads == 2 * 72 * 30
     assert counts.ofmap_dram_writes == 4 * 72 * 7
-    assert simulator.version == "3.0.0"
+    assert simulator.tool.version == "3.0.0"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_a_late_answer_ends_the_worker() -> None:
     simulator = stand_in(timeout_s=0.5)
     with pytest.raises(WorkerError, match=r"no answer in 0\.5 s"):
         simulator.counts(replace(LAYER, k=17))
-    simulator.close()
+    simulator.tool.close()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_refused_in_one_line_that_names_the_package(how: str, what: str) -> None
 
 def test_no_such_interpreter() -> None:
     with pytest.raises(ValueError, match="does not start: /no/python: No such file"):
-        ScaleSim(("/no/python", "x"))
+        RunningTool(SCALESIM, ("/no/python", "x"), 30.0)
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "inf", "-1"])

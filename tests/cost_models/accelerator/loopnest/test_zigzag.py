@@ -38,7 +38,7 @@ def tpu_like() -> Accelerator:
 
 LAYER = Layer(
     {"B": 1, "K": 64, "C": 64, "OY": 56, "OX": 56, "FY": 3, "FX": 3},
-    1,
+    (1, 1),
     {"W": 8, "I": 8, "O": 16},
     8,
 )
