@@ -9,6 +9,7 @@ counts equal MAESTRO's.
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Mapping as Dict
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from archgym.cost_model import Costs, FloatFeatures
 from archgym.cost_models.accelerator.arithmetic import mac_energy_pj
+from archgym.cost_models.accelerator.external import Maestro, WorkerError
 from archgym.cost_models.accelerator.loopnest import Problem
 from archgym.cost_models.accelerator.loopnest.maestro import Directive, Traffic, evaluate
 from archgym.envs._mapping_metrics import MAESTRO_METRICS, features_of
@@ -31,18 +33,24 @@ _BANDWIDTH = 2**30
 # Energy of an access over that of a multiply-accumulate, as in MAESTRO (Kwon et al., MICRO 2019).
 _L1_OVER_MAC, _L2_OVER_MAC = 1.68, 18.61
 
+NO_ANSWER = "MAESTRO gives no answer"
+"""Broken by designs on which MAESTRO, if it is asked, fails or takes too long."""
+
+_log = logging.getLogger(__name__)
+
 
 class MaestroMapping:
     """Mappings of a convolution or matrix product on two levels of clusters.
 
     Args:
         problem: The operator: one image, no dilation, the same stride in both directions.
+        tool: MAESTRO itself, to be asked instead of the own model.
 
     Raises:
         ValueError: If the operator is another one.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, tool: Maestro | None = None) -> None:
         if (problem.n, problem.dilation_h, problem.dilation_w) != (1, 1, 1):
             raise ValueError("workload: MAESTRO's mappings are of one image without dilation")
         if problem.stride_h != problem.stride_w:
@@ -55,10 +63,11 @@ class MaestroMapping:
         self.default: Dict[str, Value] = _default(problem)
         self.features: FloatFeatures = features_of(problem)
         self._mac_pj = mac_energy_pj("int16", "int16", "int32", 45)
+        self._tool = tool
 
     def evaluate(self, designs: IntArray) -> Costs:
         """Evaluates designs one after another; they cost milliseconds each."""
-        found = [self._traffic(self.space.decode(row)) for row in designs]
+        found, silent = self._traffics(designs)
         macs, p = self.problem.macs, self.problem
         weights = p.k * p.c * p.r * p.s
         rows, columns = _extents(p)
@@ -84,7 +93,25 @@ class MaestroMapping:
             "buffer_traffic_elements": read + written,
         }
         short = np.array([x.skipped > 0 or x.computations < macs for x in found], np.bool_)
-        return Costs(metrics, {"multiply-accumulates are left out": short}, parts)
+        rules = {"multiply-accumulates are left out": short & ~silent}
+        if self._tool is None:
+            return Costs(metrics, rules, parts)
+        metrics = {name: np.where(silent, np.nan, each) for name, each in metrics.items()}
+        parts = {name: np.where(silent, np.nan, each) for name, each in parts.items()}
+        return Costs(metrics, {**rules, NO_ANSWER: silent}, parts)
+
+    def _traffics(self, designs: IntArray) -> tuple[list[Traffic], BoolArray]:
+        """Traffic of designs, and where there is no answer."""
+        found, silent = [], np.zeros(len(designs), np.bool_)
+        for i, row in enumerate(designs):
+            design = self.space.decode(row)
+            try:
+                found.append(self._traffic(design))
+            except WorkerError as error:
+                _log.warning("MAESTRO, %s: %s", design, error)
+                silent[i] = True
+                found.append(Traffic())
+        return found, silent
 
     def _traffic(self, design: Dict[str, Value]) -> Traffic:
         p = self.problem
@@ -92,16 +119,13 @@ class MaestroMapping:
         sizes = {"K": p.k, "C": p.c, "Y": rows, "X": columns, "R": p.r, "S": p.s}
         directives = [self._directives(design, level) for level in LEVELS]
         units = cluster_size(design)
-        return evaluate(
-            "conv",
-            sizes,
-            p.stride_h,
-            directives,
-            [units],
-            int(design["PEs"]),
-            _BANDWIDTH,
-            _BANDWIDTH,
-        )
+        pes, limits = int(design["PEs"]), (_BANDWIDTH, _BANDWIDTH)
+        if self._tool is not None:
+            asked = self._tool.evaluate(
+                "conv", sizes, p.stride_h, directives, [units], pes, *limits
+            )
+            return asked.traffic
+        return evaluate("conv", sizes, p.stride_h, directives, [units], pes, *limits)
 
     def _directives(self, design: Dict[str, Value], level: str) -> list[Directive]:
         """Directives of a level, the outermost first; Y and X count outputs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,42 +18,78 @@ HARDWARE = ("eyeriss", "simba", "tpu", "edge")
 MAESTRO = "archgym2023-maestro"
 _CLUSTERS = "clusters"
 # CPU time of a mapping in microseconds, as printed by `python benchmarks/mapping.py` and, of
-# ZigZag, by `python benchmarks/accelerator.py`.
-_LOOPNEST = Fidelity("loopnest", "every element that has to move, counted", 7.3, exact=True)
-_ZIGZAG = Fidelity("zigzag", "by ZigZag, where the user has installed it", 8000.0, exact=True)
+# ZigZag, by `python benchmarks/accelerator.py`. Those of Timeloop and MAESTRO are medians of
+# reference figures, the start of the process included, by another machine.
+_COSTS = {
+    "factors": {"loopnest": 7.3, "zigzag": 8000.0, "timeloop": 46000.0},
+    MAESTRO: {"loopnest": 2000.0, "maestro": 4600.0},
+}
+_DOCS = {
+    "loopnest": "the own model",
+    "zigzag": "by ZigZag, where the user has installed it",
+    "timeloop": "by Timeloop, where the user has installed it",
+    "maestro": "by MAESTRO, where the user has installed it",
+}
 BEST_KNOWN = Path(__file__).parent / "best_known" / "mapping"
 
 
 def build(**options: Any) -> CostModel:
     """Builds the cost model; see `ENVIRONMENT.options` for the arguments."""
-    problem, hardware = problem_of(str(options["workload"])), options["hardware"]
+    problem = problem_of(str(options["workload"]))
+    allowed = _COSTS[options["space"]]
+    if options["fidelity"] not in allowed:
+        raise ValueError(
+            f"fidelity: {options['fidelity']!r} is not for space {options['space']!r}, allowed: "
+            f"{', '.join(allowed)}"
+        )
     if options["space"] == MAESTRO:
-        from archgym.envs._mapping_maestro import MaestroMapping
+        return _in_clusters(problem, options)
+    return _in_factors(problem, options)
 
-        usual = {"hardware": _CLUSTERS, "orders": "all", "bypass": "fixed", "fidelity": "loopnest"}
-        for name, only in usual.items():
-            if options[name] != only:
-                raise ValueError(f"{name}: {options[name]!r} is not for space {MAESTRO!r}")
+
+def _in_clusters(problem: Problem, options: Mapping[str, Any]) -> CostModel:
+    """Returns the cost model of the space of 2023."""
+    from archgym.envs._mapping_maestro import MaestroMapping
+
+    for name, usual in (("hardware", _CLUSTERS), ("orders", "all"), ("bypass", "fixed")):
+        if options[name] != usual:
+            raise ValueError(f"{name}: {options[name]!r} is not for space {MAESTRO!r}")
+    if options["fidelity"] == "loopnest":
         return MaestroMapping(problem)
+    from archgym.cost_models.accelerator import external
+
+    return MaestroMapping(problem, external.installed_maestro())
+
+
+def _in_factors(problem: Problem, options: Mapping[str, Any]) -> CostModel:
+    """Returns the cost model of mappings on a memory hierarchy."""
     from archgym.cost_models.accelerator.loopnest.architectures import architecture
     from archgym.envs._mapping_model import MappingModel
 
-    if hardware == _CLUSTERS:
-        raise ValueError(f"hardware: {hardware!r} is for space {MAESTRO!r} only")
-    asked = (architecture(hardware), problem, options["orders"], options["bypass"] == "free")
-    if options["fidelity"] == "zigzag":
-        from archgym.cost_models.accelerator.external import installed_zigzag
-        from archgym.envs._mapping_zigzag import ExternalMapping
+    if options["hardware"] == _CLUSTERS:
+        raise ValueError(f"hardware: {_CLUSTERS!r} is for space {MAESTRO!r} only")
+    hardware = architecture(options["hardware"])
+    asked = (hardware, problem, options["orders"], options["bypass"] == "free")
+    if options["fidelity"] == "loopnest":
+        return MappingModel(*asked)
+    from archgym.cost_models.accelerator import external
+    from archgym.envs._mapping_external import ExternalMapping, by_timeloop, by_zigzag
 
-        return ExternalMapping(*asked, installed_zigzag())
-    return MappingModel(*asked)
+    if options["fidelity"] == "timeloop":
+        external.check_timeloop(hardware.hierarchy)
+        return ExternalMapping(*asked, "Timeloop", by_timeloop(external.installed_timeloop()))
+    external.check_zigzag(hardware.hierarchy)
+    return ExternalMapping(*asked, "ZigZag", by_zigzag(external.installed_zigzag()))
 
 
 def fidelities(**options: Any) -> tuple[Fidelity, ...]:
     """Returns the fidelities of a task; what a user has to install only where asked for."""
-    if options["fidelity"] == "zigzag":
-        return (replace(_LOOPNEST, exact=False), _ZIGZAG)
-    return (_LOOPNEST,)
+    own = options["fidelity"]
+    return tuple(
+        Fidelity(name, _DOCS[name], cost, name == own)
+        for name, cost in _COSTS[options["space"]].items()
+        if name in ("loopnest", own)
+    )
 
 
 def problem_of(workload: str) -> Problem:
@@ -107,8 +143,8 @@ ENVIRONMENT = Environment(
         ),
         "fidelity": Option(
             "loopnest",
-            "the own model, or ZigZag where installed (space factors)",
-            ("loopnest", "zigzag"),
+            "the own model, or where installed ZigZag or Timeloop (space factors), or MAESTRO",
+            ("loopnest", "zigzag", "timeloop", "maestro"),
         ),
     },
     objectives=OBJECTIVES,

@@ -2,8 +2,8 @@
 
 Reads reference figures from a folder and evaluates every row of them. Every check runs for which
 the folder has a file. In the modes that count as another tool does, rows must be equal; what the
-`ideal` mode gives for the same rows stands beside, without a target. SCALE-Sim and ZigZag run the
-rows anew where the user has named interpreters that have them.
+`ideal` mode gives for the same rows stands beside, without a target. SCALE-Sim, ZigZag,
+Timeloop and MAESTRO run rows anew where the user has named them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from archgym.cost_models.accelerator.external.validation_live import scalesim_live, zigzag_live
+from archgym.cost_models.accelerator.external.validation_live import (
+    maestro_live,
+    scalesim_live,
+    timeloop_live,
+    zigzag_live,
+)
 from archgym.cost_models.accelerator.fusion.validation_fusemax import STEPS as FUSEMAX
 from archgym.cost_models.accelerator.loopnest.validation_maestro import maestro
 from archgym.cost_models.accelerator.loopnest.validation_timeloop import timeloop
@@ -29,7 +34,9 @@ STEPS: tuple[tuple[str, Callable[[Path], Iterator[Check]]], ...] = (
     ("scalesim_v3_layers.csv", scalesim_live),
     ("scalesim_v3_layers.csv", draco),
     ("timeloop_fixed_mappings.csv", timeloop),
+    ("timeloop_fixed_mappings.csv", timeloop_live),
     ("maestro_fixed_mappings.csv", maestro),
+    ("maestro_fixed_mappings.csv", maestro_live),
     ("maestro_fixed_mappings.csv", sub_accelerators),
     ("zigzag_layers.csv", zigzag),
     ("zigzag_layers.csv", zigzag_live),

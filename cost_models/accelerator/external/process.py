@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import subprocess
@@ -16,6 +17,22 @@ from typing import Any
 
 class WorkerError(Exception):
     """A question without an answer: why."""
+
+
+def seconds_of(variable: str, usual: float) -> float:
+    """A number of seconds from an environment variable.
+
+    Raises:
+        ValueError: If it holds something else.
+    """
+    text = os.environ.get(variable) or str(usual)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{variable}: {text!r} is not a positive number of seconds")
+    return value
 
 
 class Worker:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archgym.cost_models.accelerator.external.process import Worker, WorkerError
+from archgym.cost_models.accelerator.external.process import Worker, WorkerError, seconds_of
 
 _TIMEOUT_S = 600.0
 
@@ -60,16 +60,7 @@ class Tool:
         Raises:
             ValueError: If the variable holds something else.
         """
-        text = os.environ.get(self.timeout_variable) or str(_TIMEOUT_S)
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(
-                f"{self.timeout_variable}: {text!r} is not a positive number of seconds"
-            )
-        return value
+        return seconds_of(self.timeout_variable, _TIMEOUT_S)
 
 
 class RunningTool:

@@ -1,4 +1,4 @@
-"""Side by side with other tools as they run here, where the user has named their interpreters."""
+"""Side by side with other tools as they run here, where the user has named them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from archgym.cost_models.accelerator.external.maestro_model import MAESTRO, installed_maestro
 from archgym.cost_models.accelerator.external.process import WorkerError
 from archgym.cost_models.accelerator.external.scalesim_model import (
     SCALESIM,
@@ -18,7 +19,13 @@ from archgym.cost_models.accelerator.external.scalesim_model import (
     LayerCounts,
     installed_scalesim,
 )
+from archgym.cost_models.accelerator.external.timeloop_model import TIMELOOP, installed_timeloop
 from archgym.cost_models.accelerator.external.zigzag_model import ZIGZAG, installed_zigzag
+from archgym.cost_models.accelerator.loopnest import TENSORS
+from archgym.cost_models.accelerator.loopnest import evaluate as evaluate_nests
+from archgym.cost_models.accelerator.loopnest.maestro import evaluate as evaluate_directives
+from archgym.cost_models.accelerator.loopnest.validation_maestro import maestro_points
+from archgym.cost_models.accelerator.loopnest.validation_timeloop import point, points
 from archgym.cost_models.accelerator.loopnest.validation_zigzag import Point, zigzag_points
 from archgym.cost_models.accelerator.loopnest.zigzag import (
     DIRECTIONS,
@@ -28,7 +35,7 @@ from archgym.cost_models.accelerator.loopnest.zigzag import (
     spatial_means,
 )
 from archgym.cost_models.accelerator.validation_systolic import scalesim_counts, scalesim_rows
-from archgym.cost_models.validation import Check, Target, compare
+from archgym.cost_models.validation import Check, Target, compare, read_rows
 
 _EQUAL = Target(exact=1.0)
 Answer = TypeVar("Answer")
@@ -114,3 +121,42 @@ def _layer(row: dict[str, str], m: int, n: int, k: int) -> Layer:
 
 def _figures(counts: list[LayerCounts], metric: str) -> NDArray[np.float64]:
     return np.array([getattr(each, metric) for each in counts])
+
+
+def timeloop_live(path: Path) -> Iterator[Check]:
+    """Every row of reference figures by Timeloop itself; none where no program is named."""
+    if not TIMELOOP.given():
+        return
+    tool, rows = installed_timeloop(), read_rows(path, ("cycles", "energy_uJ"))
+    ours = evaluate_nests(*points(rows), compat="timeloop", counts=True)
+    theirs = _answers("Timeloop", (tool.evaluate(*point(row)) for row in rows))
+    name = "Timeloop, run here"
+    yield compare(name, "all", "cycles", ours.cycles, [each.cycles for each in theirs], _EQUAL)
+    energy = [each.energy_pj for each in theirs]
+    # Two decimals of a picojoule per level and tensor.
+    yield compare(name, "all", "energy", ours.energy_pj, energy, _EQUAL, tolerance=0.1)
+    for counter in ("reads", "fills", "updates"):
+        mine, its = [], []
+        for i, each in enumerate(theirs):
+            for level, tensors in enumerate(each.accesses.values()):
+                for tensor, found in tensors.items():
+                    counts = getattr(ours, counter)[i, level, TENSORS.index(tensor)]
+                    mine.append(counts / found.instances)
+                    its.append(getattr(found, counter))
+        # Timeloop counts whole words of an instance.
+        yield compare(name, "all", counter, mine, its, _EQUAL, tolerance=0.5)
+
+
+def maestro_live(path: Path) -> Iterator[Check]:
+    """Every row of reference figures by MAESTRO itself; none where no program is named."""
+    if not MAESTRO.given():
+        return
+    tool, asked = installed_maestro(), maestro_points(path)
+    ours = [evaluate_directives(*each) for each in asked]
+    theirs = _answers("MAESTRO", (tool.evaluate(*each).traffic for each in asked))
+    for metric in ("runtime", "writes", "computations"):
+        mine, its = ([getattr(each, metric) for each in found] for found in (ours, theirs))
+        yield compare("MAESTRO, run here", "all", metric, mine, its, _EQUAL)
+    for tensor in ("inputs", "weights"):
+        mine, its = ([each.reads[tensor] for each in found] for found in (ours, theirs))
+        yield compare("MAESTRO, run here", "all", f"reads of {tensor}", mine, its, _EQUAL)

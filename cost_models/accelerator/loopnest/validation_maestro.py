@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from archgym.cost_models.accelerator.loopnest.maestro import Directive, Traffic, evaluate
 from archgym.cost_models.validation import Check, Target, compare, read_rows
@@ -19,11 +20,24 @@ _COUNTERS = {
 _DIRECTIVE = re.compile(r"(SpatialMap|TemporalMap)\(([^,]+),\s*([^)]+\)?)\)\s*(\w+)")
 
 
+class Point(NamedTuple):
+    """The arguments of `maestro.evaluate`."""
+
+    kind: str
+    sizes: dict[str, int]
+    stride: int
+    levels: list[list[Directive]]
+    clusters: list[int]
+    pes: int
+    bandwidth: int
+    offchip_bandwidth: int
+
+
 def maestro(path: Path) -> Iterator[Check]:
     """Every dataflow's runtime, then all runtimes, traffic of the L2 buffer and computations."""
     columns = ("op", "dataflow", "mapping", "num_pes", "noc_bw", "Runtime (Cycles)")
     rows = read_rows(path, (*columns, *_COUNTERS.values()))
-    costs = [_cost(row) for row in rows]
+    costs = [evaluate(*_point(row)) for row in rows]
     for flow in (*dict.fromkeys(row["dataflow"] for row in rows), "all"):
         part = [i for i, row in enumerate(rows) if flow in (row["dataflow"], "all")]
         theirs = [float(rows[i]["Runtime (Cycles)"]) for i in part]
@@ -39,7 +53,12 @@ def _counter(cost: Traffic, metric: str) -> int:
     return cost.writes if metric.startswith("writes") else cost.computations
 
 
-def _cost(row: dict[str, str]) -> Traffic:
+def maestro_points(path: Path) -> list[Point]:
+    """What `maestro.evaluate` takes, of every row."""
+    return [_point(row) for row in read_rows(path, ("op", "mapping", "num_pes", "noc_bw"))]
+
+
+def _point(row: dict[str, str]) -> Point:
     kind = row["op"]
     if kind == "conv":
         sizes = {name: int(row[name]) for name in "KCRS"}
@@ -50,7 +69,8 @@ def _cost(row: dict[str, str]) -> Traffic:
         stride = 1
     levels, clusters = _mapping(row["mapping"], sizes)
     pes, bandwidth = int(row["num_pes"]), int(row["noc_bw"])
-    return evaluate(kind, sizes, stride, levels, clusters, pes, bandwidth, int(row["offchip_bw"]))
+    offchip = int(row["offchip_bw"])
+    return Point(kind, sizes, stride, levels, clusters, pes, bandwidth, offchip)
 
 
 def _mapping(text: str, sizes: dict[str, int]) -> tuple[list[list[Directive]], list[int]]:

@@ -46,12 +46,14 @@ def timeloop(path: Path) -> Iterator[Check]:
 
 
 def points(rows: list[dict[str, str]]) -> tuple[Machines, Mappings, IntArray]:
-    """Hierarchies, mappings and problems of rows of the file."""
-    return (
-        Machines.of([_hierarchy(row) for row in rows]),
-        Mappings.of([_mapping(row) for row in rows]),
-        problem_rows([_problem(row) for row in rows]),
-    )
+    """Hierarchies, mappings and problems of rows of the file, as arrays."""
+    hierarchies, mappings, problems = zip(*(point(row) for row in rows), strict=True)
+    return Machines.of(hierarchies), Mappings.of(mappings), problem_rows(problems)
+
+
+def point(row: dict[str, str]) -> tuple[Hierarchy, Mapping, Problem]:
+    """Hierarchy, mapping and problem of a row of the file."""
+    return _hierarchy(row), _mapping(row), _problem(row)
 
 
 def _problem(row: dict[str, str]) -> Problem:
