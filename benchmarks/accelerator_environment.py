@@ -3,6 +3,7 @@
     python benchmarks/accelerator_environment.py [--designs 512] [--workloads resnet50 bert-base]
     python benchmarks/accelerator_environment.py --gap [--rounds 400]
     python benchmarks/accelerator_environment.py --nvdla
+    python benchmarks/accelerator_environment.py --even [--workloads resnet50 bert-base]
 
 Per space and workload: CPU time per design and fidelity (one thread, random designs that obey the
 space's rules in one batch, best of three after a first one), and Spearman's rank correlation of a
@@ -15,6 +16,9 @@ exact factors, places and orders finds on the same chips (`loopnest.mapper.searc
 with clusters of one element, as the evolution would unroll any dimension in a cluster.
 
 With `--nvdla`: frame rates beside those that NVIDIA publishes.
+
+With `--even`: the share of multiply-accumulates, over random designs, whose best mapping has no
+smaller last tiles, as tools with exact factors need it.
 """
 
 from __future__ import annotations
@@ -54,11 +58,16 @@ def main() -> None:
     parser.add_argument("--gap", action="store_true")
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--nvdla", action="store_true")
+    parser.add_argument("--even", action="store_true")
     given = parser.parse_args()
     if given.nvdla:
         for each in PUBLISHED:
             rate = frame_rate(each)
             print(each, f"here {rate:.1f}, ratio {rate / each.frames_per_s:.2f}")
+        return
+    if given.even:
+        for workload in given.workloads:
+            print(even_share(workload))
         return
     if given.gap:
         print_gap(given.rounds)
@@ -68,6 +77,23 @@ def main() -> None:
     for space in ("spatial", "systolic"):
         for workload in given.workloads:
             compare(space, workload, given.designs)
+
+
+def even_share(workload: str, n: int = 40) -> str:
+    """How much of a network is mapped with exact factors, on random designs of batch 1."""
+    task = archgym.make_task("Accelerator-v0", workload=workload, batch=1)
+    rows = task.space.sample(20 * n, np.random.default_rng(0))
+    rows = rows[task.evaluate(rows).feasible][:n]
+    shares = []
+    for row in rows:
+        reports = [each for one in task.model.operator_reports(row).values() for each in one]
+        mappings = [product.mapping for each in reports for product in each.products]
+        macs = [mapping.product.macs for mapping in mappings]
+        shares.append(np.average([mapping.even for mapping in mappings], weights=macs))
+    return (
+        f"{workload}: {np.median(shares):.0%} of multiply-accumulates (median of {len(rows)} "
+        f"designs), all of them in {np.sum(np.array(shares) == 1.0)}"
+    )
 
 
 def compare(space: str, workload: str, count: int) -> None:

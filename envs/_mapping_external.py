@@ -36,7 +36,7 @@ class Figures:
 
 
 Tool = Callable[[Hierarchy, Mapping, Problem], Figures]
-"""Raises `WorkerError` where there is no answer, `ValueError` where there cannot be one."""
+"""Raises `WorkerError` where there is no answer."""
 
 
 def no_answer(name: str) -> str:
@@ -86,7 +86,7 @@ class ExternalMapping(MappingModel):
             mapping = self.mapping_space.mapping(designs[i])
             try:
                 found = self._tool(self.architecture.hierarchy, mapping, self.problem)
-            except (WorkerError, ValueError) as error:
+            except WorkerError as error:
                 _log.warning("%s, %s: %s", self._name, self.space.decode(designs[i]), error)
                 silent[i] = True
                 continue

@@ -160,20 +160,29 @@ class _LevelHere:
         here, name = self.here, self.name
         order = "".join(DIMS[d] for d in here.full_order)
         found = [_loops(name, here.temporal, order)]
-        kept = [SPACES[tensor] for tensor in TENSORS if tensor not in here.bypass]
-        passed = [SPACES[tensor] for tensor in here.bypass]
-        found.append({"target": name, "type": "datatype", "keep": kept, "bypass": passed})
+        found.append(_held(name, here.bypass))
         if self.crossed:
             rows, all_dims = rows_name(self.number), "".join(DIMS)
             found += [
                 _parts(name, here.spatial_x, {}),
                 _parts(rows, {}, here.spatial_y),
                 _loops(rows, {}, all_dims),
-                {"target": rows, "type": "datatype", "keep": [], "bypass": [*SPACES.values()]},
+                _held(rows, TENSORS),
             ]
         elif self.level.fanout_x * self.level.fanout_y > 1:
             found.append(_parts(name, here.spatial_x, here.spatial_y))
         return found
+
+
+def _held(target: str, bypass: Sequence[str]) -> dict[str, Any]:
+    """A directive for what a level keeps and what passes by, lists of nothing left out."""
+    kept = [SPACES[tensor] for tensor in TENSORS if tensor not in bypass]
+    lists = {"keep": kept, "bypass": [SPACES[tensor] for tensor in bypass]}
+    return {
+        "target": target,
+        "type": "datatype",
+        **{what: listed for what, listed in lists.items() if listed},
+    }
 
 
 def _loops(target: str, factors: Factors, order: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import importlib.metadata
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,7 +59,6 @@ TRIAL = {
 
 def start() -> tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]:
     """The version of ZigZag, and its answers."""
-    limit_memory()
     its = SimpleNamespace(
         **_names("datatypes", "LayerDim", "LayerOperand"),
         **_names("parser.accelerator_factory", "AcceleratorFactory"),
@@ -69,18 +69,22 @@ def start() -> tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]:
         **_names("cost_model.cost_model", "CostModelEvaluation"),
     )
     evaluate(its, TRIAL)
+    limit_memory()
     return importlib.metadata.version("zigzag-dse"), partial(evaluate, its)
 
 
 def limit_memory() -> None:
-    """Makes what takes too much memory fail by itself, where the system can."""
+    """Makes what takes too much memory from here on fail by itself, where the system can."""
     try:
         import resource
-    except ImportError:
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):
         return
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    most = MOST_BYTES if hard == resource.RLIM_INFINITY else min(MOST_BYTES, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    most = pages * resource.getpagesize() + MOST_BYTES
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def _names(module: str, *names: str) -> dict[str, Any]:

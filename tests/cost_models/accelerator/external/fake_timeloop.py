@@ -77,7 +77,7 @@ def read(text: str) -> tuple[Hierarchy, Mapping, Problem]:
                 {1.0: "overlapped", 2.0: "double"}[unit["multiple-buffering"]],
             )
         )
-        bypass = tuple(name.lower() for name in kept["bypass"])
+        bypass = tuple(name.lower() for name in kept.get("bypass", ()))
         factors = _factors(loops["factors"])
         here.append(LevelMapping(factors, loops["permutation"], parts["x"], parts["y"], bypass))
         x, y, parts = 1, 1, {"x": {}, "y": {}}
