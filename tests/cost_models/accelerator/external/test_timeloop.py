@@ -106,6 +106,57 @@ def test_what_is_written_says_what_was_meant(mapping: Mapping) -> None:
         assert there.bypass == here.bypass
 
 
+# Exercise 04 of github.com/Accelergy-Project/timeloop-accelergy-exercises: its mapping is
+# `conv1d+oc+ic-3levelspatial-kp-ws.map.yaml`, its results `ref-output/kp/timeloop-model.stats.txt`.
+# Its buffer takes 102.86 pJ for a vector of 32 words.
+BUFFER = {"read_pj": 102.86 / 32, "write_pj": 102.86 / 32}
+EXERCISE = (
+    Hierarchy(
+        (
+            Level("RegisterFile", 64, read_pj=0.42, write_pj=0.42, word_bits=8),
+            Level("GlobalBuffer", 262144, **BUFFER, word_bits=8, fanout_x=16),
+            Level("MainMemory", read_pj=64, write_pj=64, word_bits=8),
+        ),
+        0.603,
+        (8, 8, 8),
+    ),
+    Mapping(
+        (
+            LevelMapping({"P": 16}, "P"),
+            LevelMapping({"R": 3, "K": 2, "C": 32}, "RKC", {"K": 16}),
+            LevelMapping(),
+        )
+    ),
+    Problem(k=32, c=32, r=3, p=16),
+)
+# Scalar reads, updates and fills per instance of weights, inputs and outputs.
+EXERCISE_COUNTS = {
+    "RegisterFile": ((3072, 0, 192), (3072, 0, 1152), (3040, 3072, 1024)),
+    "GlobalBuffer": ((3072, 0, 3072), (1152, 0, 576), (15872, 16384, 512)),
+    "MainMemory": ((3072, 0, 0), (576, 0, 0), (0, 512, 0)),
+}
+
+
+def test_an_exercise_of_timeloops_own(tool: Timeloop) -> None:
+    """Its loops are written in the order of its mapping file; what that gives is as it shows."""
+    told = yaml.safe_load(timeloop_input(*EXERCISE))["mapping"]
+    loops, parts = (
+        next(each for each in told if (each["target"], each["type"]) == ("L1", kind))
+        for kind in ("temporal", "spatial")
+    )
+    # `permutation: PRKC`, `factors: R=3 P=1 K=2 C=32`, and K=16 side by side.
+    assert [d for d in loops["permutation"] if d in "RKC"] == ["R", "K", "C"]
+    assert {"R3", "P1", "K2", "C32"} <= set(loops["factors"].split())
+    assert "K16" in parts["factors"].split()
+    found = tool.evaluate(*EXERCISE)
+    assert found.cycles == 3072
+    for level, counts in EXERCISE_COUNTS.items():
+        each = found.accesses[level].values()
+        assert tuple((a.reads, a.updates, a.fills) for a in each) == counts
+    # It shows 524790.49 pJ, with energies that it prints in two decimals.
+    assert found.energy_pj == pytest.approx(524790.49, rel=1e-4)
+
+
 def test_what_timeloop_has_no_words_for_is_refused_by_name() -> None:
     pad, *rest = HIERARCHY.levels
 
