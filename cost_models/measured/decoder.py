@@ -7,7 +7,7 @@ which a pass can be taken up again: `q k v` and attention, `o`, `gate up`, `down
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -20,6 +20,7 @@ from archgym.cost_models.measured.kernels import (
     rms_norm,
     rotate,
     swiglu,
+    transpose_keys,
 )
 from archgym.cost_models.measured.network import Setting, quantized
 
@@ -28,6 +29,9 @@ STAGES = (("q", "k", "v"), ("o",), ("gate", "up"), ("down",))
 
 _ATTENDED = 2
 """Sequences whose attention is held at once: half a MiB with 4 heads, which stays in a cache."""
+
+_QUERIES = 64
+"""Queries whose scores are one product: with keys up to the last of them, not with all."""
 
 Tap: TypeAlias = Callable[[str, Array, Array], None]
 
@@ -91,7 +95,10 @@ class Buffers:
             np.empty((rows, shape.width), np.float32) for _ in range(5)
         )
         self.up = np.empty((rows, shape.hidden), np.float32)
-        self.scores = np.empty((_ATTENDED, shape.heads, shape.context, shape.context), np.float32)
+        # Scores of keys after the last query of a product are never written and stay zero.
+        self.scores = np.zeros((_ATTENDED, shape.heads, shape.context, shape.context), np.float32)
+        each = shape.width // shape.heads
+        self.keys = np.empty((_ATTENDED, shape.heads, each, shape.context), np.float32)
 
 
 def _several(count: int, shape: tuple[int, int], distinct: int | None) -> list[Array]:
@@ -196,16 +203,33 @@ class Decoder:
         for x, quantizer, name in rounded:
             if quantizer is not None:
                 x[:] = quantized(quantizer, np.ascontiguousarray(x), f"{name} of block {block}")
-        scale = np.float32((shape.width // shape.heads) ** -0.5)
+        by_token = buffers.k.reshape(buffers.sequences, shape.context, shape.heads, -1)
         for first in range(0, buffers.sequences, _ATTENDED):
             some = slice(first, min(first + _ATTENDED, buffers.sequences))
-            scores = buffers.scores[: some.stop - first]
-            np.matmul(q[some], k[some].swapaxes(2, 3), out=scores)
-            causal_softmax(scores.reshape(-1, shape.context, shape.context), scale)
+            scores, keys = (x[: some.stop - first] for x in (buffers.scores, buffers.keys))
+            transpose_keys(by_token[some], keys)
+            self._score(q[some], keys, scores)
             if kv.probabilities is not None:
                 what = f"probabilities of block {block}"
                 scores = quantized(kv.probabilities, scores, what)
-            np.matmul(scores, v[some], out=attended[some])
+            for start, end in self._queries():
+                np.matmul(
+                    scores[..., start:end, :end], v[some, :, :end], out=attended[some, :, start:end]
+                )
+
+    def _queries(self) -> Iterator[tuple[int, int]]:
+        """First and last-but-one of the queries of each product."""
+        context = self.shape.context
+        for start in range(0, context, _QUERIES):
+            yield start, min(start + _QUERIES, context)
+
+    def _score(self, q: Array, keys: Array, scores: Array) -> None:
+        """Probabilities of (sequences, heads, context) queries over keys (.., width, context)."""
+        for start, end in self._queries():
+            np.matmul(q[:, :, start:end], keys[..., :end], out=scores[..., start:end, :end])
+        scale = np.float32((self.shape.width // self.shape.heads) ** -0.5)
+        context = self.shape.context
+        causal_softmax(scores.reshape(-1, context, context), scale, _QUERIES)
 
 
 @dataclass(frozen=True)

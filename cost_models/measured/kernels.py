@@ -164,10 +164,22 @@ def rotate(x: Array, cos: Array, sin: Array, heads: int) -> None:
 
 
 @vectorising
-def causal_softmax(scores: Array, scale: np.float32) -> None:
+def transpose_keys(by_token: Array, by_width: Array) -> None:
+    """Keys (sequences, context, heads, width) into (sequences, heads, width, context)."""
+    sequences, context, heads, width = by_token.shape
+    for n in range(sequences):
+        for head in range(heads):
+            for i in range(context):
+                for j in range(width):
+                    by_width[n, head, j, i] = by_token[n, i, head, j]
+
+
+@vectorising
+def causal_softmax(scores: Array, scale: np.float32, queries: int) -> None:
     """Softmax in place of (matrices, context, context) scores times a scale, over columns <= row.
 
-    The columns after it become zero.
+    Later columns become zero, up to the last row of as many as `queries` from a multiple of it;
+    those after it are left as they are.
     """
     matrices, context, _ = scores.shape
     for m in range(matrices):
@@ -176,7 +188,7 @@ def causal_softmax(scores: Array, scale: np.float32) -> None:
             inverse = _ONE / exponentiate(row, maximum(row), scale)
             for j in range(i + 1):
                 row[j] *= inverse
-            for j in range(i + 1, context):
+            for j in range(i + 1, min(context, (i // queries + 1) * queries)):
                 scores[m, i, j] = _ZERO
 
 
