@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from archgym.agents._quiet import quiet_c_output
 from archgym.metric import FloatArray
 from archgym.space import IntArray
 
@@ -254,13 +255,14 @@ class Program:
         upper = np.ones(self._width)
         for most_missed in (0.0, np.inf):
             upper[slack] = most_missed
-            answer = milp(
-                cost,
-                integrality=integral,
-                bounds=Bounds(np.zeros(self._width), upper),
-                constraints=LinearConstraint(matrix, low, high),
-                options={"node_limit": 200, "mip_rel_gap": 1e-3},
-            )
+            with quiet_c_output():
+                answer = milp(
+                    cost,
+                    integrality=integral,
+                    bounds=Bounds(np.zeros(self._width), upper),
+                    constraints=LinearConstraint(matrix, low, high),
+                    options={"node_limit": 200, "mip_rel_gap": 1e-3},
+                )
             if answer.x is not None:
                 break
         else:

@@ -21,6 +21,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
 import archgym
+from archgym.agents._quiet import quiet_c_output
 from archgym.environment import find_environment
 from archgym.metric import Budget, Objective
 from archgym.space import DesignSpace
@@ -140,7 +141,8 @@ def best_sum(table: Sensitivities, most_bits: float) -> np.ndarray | None:
         LinearConstraint(np.concatenate(table.bits)[None], ub=most_bits - table.base_bits),
     ]
     kl = np.concatenate(table.kl)
-    found = milp(kl, integrality=np.ones_like(kl), bounds=Bounds(0, 1), constraints=limits)
+    with quiet_c_output():
+        found = milp(kl, integrality=np.ones_like(kl), bounds=Bounds(0, 1), constraints=limits)
     if found.x is None:
         return None
     starts = ends - sizes
