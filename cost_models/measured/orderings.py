@@ -13,8 +13,11 @@ import numpy as np
 
 from archgym.cost_models.claims import LEAST_Z, Claim, decided, paired_z
 from archgym.cost_models.measured.settings import Measurements, Rounding, Setting
+from archgym.cost_models.numerics import Group
 
 NETWORK = "kjv-lm"
+WIDE = "kjv-lm-3m"
+"""Whose rows have 256 values or more, so that groups of 128 are finer than channels."""
 OUTLIERS = f"{NETWORK}-outlier-128"
 GROUP = 32
 GRAINED = ("int4", "int3-asym", "fp4", "nf4")
@@ -30,9 +33,11 @@ _PICKED_ON = 16
 """First sequences, 2,048 tokens, on which an optimum is picked; the claim is about the others."""
 
 
-def weights(format: str, group: int | str | None = None, **options: float) -> Setting:
-    """The network with weights in a format, its inputs as they are."""
-    return Setting(NETWORK, weights=Rounding(format, group, **options))  # type: ignore[arg-type]
+def weights(
+    format: str, group: Group = None, *, network: str = NETWORK, clip: float = 1.0
+) -> Setting:
+    """A network with weights in a format, its inputs as they are."""
+    return Setting(network, weights=Rounding(format, group, clip))
 
 
 def inputs(network: str, format: str, group: str | None = None) -> Setting:
@@ -48,6 +53,7 @@ def orderings(measured: Measurements) -> Iterator[Claim]:
     """
     yield from formats(measured)
     yield from granularities(measured)
+    yield from wide(measured)
     yield from roundings(measured)
     yield from outliers(measured)
 
@@ -71,6 +77,20 @@ def granularities(measured: Measurements) -> Iterator[Claim]:
         words = (f"groups of {GROUP}", "channel", "tensor")
         for (fine, coarse), (one, other) in zip(pairwise(words), pairwise(chain), strict=True):
             yield better(measured, f"{name}: {fine} better than {coarse}", one, other)
+
+
+def wide(measured: Measurements) -> Iterator[Claim]:
+    """Groups of 128 in a network whose rows are longer."""
+    for name in ("int4", "int3-asym"):
+        fine, middle, coarse = (
+            weights(name, group, network=WIDE) for group in (GROUP, 128, "channel")
+        )
+        yield better(measured, f"{WIDE}, {name}: groups of 128 better than channel", middle, coarse)
+        yield better(measured, f"{WIDE}, {name}: groups of {GROUP} better than 128", fine, middle)
+    words = "BitMoD-FP3 better than asymmetric INT3, groups of"
+    for group in (GROUP, 128):
+        three = (weights(name, group, network=WIDE) for name in ("bitmod3", "int3-asym"))
+        yield better(measured, f"{WIDE}: {words} {group}", *three)
 
 
 def roundings(measured: Measurements) -> Iterator[Claim]:
