@@ -12,9 +12,10 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import math
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,7 @@ class Environment:
             ask, the cheapest first, with costs per design in any one unit; see `ladder`.
         joins_workloads: whether several workloads may be joined by `+` into one.
         plots: what can be drawn of a design, by name, see `archgym.plot`.
+        tolerance: relative difference of metrics between processors; 0 where all give the same.
     """
 
     id: str
@@ -120,6 +122,16 @@ class Environment:
     fidelities: Callable[..., tuple[Fidelity, ...]] | None = None
     joins_workloads: bool = False
     plots: Mapping[str, Plot] = field(default_factory=dict)
+    tolerance: float = 0.0
+
+    def same_default(
+        self, known: Mapping[str, float], found: Mapping[str, float], names: Iterable[str]
+    ) -> bool:
+        """Whether the default design has the metrics that are known of it.
+
+        Where it has others, what is known is of another version of the cost model.
+        """
+        return all(math.isclose(known[x], found[x], rel_tol=self.tolerance) for x in names)
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Fills in defaults and checks option names and choices.

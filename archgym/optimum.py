@@ -319,6 +319,6 @@ def known_optimum(
         return best_known_optimum(environment, options, objective, reference)
     table = scored(model, objective)
     counted = (*objective.metrics, *(budget.metric for budget in objective.budgets))
-    if any(table.scorer.reference[name] != reference[name] for name in counted):
+    if not environment.same_default(table.scorer.reference, reference, counted):
         return None
     return table_optimum(table)

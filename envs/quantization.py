@@ -19,6 +19,7 @@ TOKENS = 2048
 """Of the validation split, that the fidelity `sample` measures."""
 
 TABLES = Path(__file__).parent / "tables" / "quantization"
+BEST_KNOWN = Path(__file__).parent / "best_known" / "quantization"
 _MEASURED = ("sample", "validation")
 _TABLED = ("workload", "space", "tied", "cost_shapes", "context", "batch", "generated")
 
@@ -151,6 +152,12 @@ def _looked_up(options: Mapping[str, Any]) -> TableModel:
     return model
 
 
+def best_known(**options: Any) -> Path | None:
+    """Returns the file of the best designs known for a task, None where there is none."""
+    path = BEST_KNOWN / f"{options['space']}-{options['tied']}-{options['workload']}.yaml"
+    return path if path.is_file() else None
+
+
 def fidelities(**options: Any) -> tuple[Fidelity, ...]:
     """Returns the fidelities of a task, the cheapest first; see `ENVIRONMENT.options`."""
     own = options["fidelity"]
@@ -204,5 +211,7 @@ ENVIRONMENT = Environment(
     objectives=OBJECTIVES,
     workloads=workloads,
     tabulated=tabulated,
+    best_known=best_known,
     fidelities=fidelities,
+    tolerance=1e-4,
 )

@@ -150,7 +150,7 @@ def entry(
         return None
     row, found_by = found
     evaluation = task.evaluate(row[None])
-    limits = task.model.bounds()
+    limits = getattr(task.model, "bounds", dict)()
     told = {m.name: float(evaluation.metrics[m.name][0]) for m in task.metrics}
     shown = [m.name for m in task.metrics if m.direction != "none" and np.isfinite(told[m.name])]
     return {

@@ -90,3 +90,11 @@ def test_a_renamed_objective_is_the_same(task, tmp_path):
     there = known(task, tmp_path / "known.yaml")
     renamed = dataclasses.replace(task.objective, name="mine", doc="in other words")
     assert archgym.Task(there.environment, task.options, renamed, task.model).optimum is not None
+
+
+def test_a_default_design_that_another_processor_rounds_differently_is_the_same(task, tmp_path):
+    reference = {name: value * (1 + 1e-6) for name, value in task.reference.items()}
+    there = known(task, tmp_path / "known.yaml", reference=reference)
+    assert there.optimum is None
+    rounding = dataclasses.replace(there.environment, tolerance=1e-4)
+    assert archgym.Task(rounding, task.options, task.objective, task.model).optimum is not None
