@@ -5,7 +5,7 @@ Every environment is registered under the namespace `archgym`, see `archgym.regi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
@@ -23,6 +23,7 @@ from archgym.views import make_view
 
 Observation = npt.NDArray[np.float32]
 EPISODES = ("single", "refine", "layerwise")
+MEASURED = ("each", "last")
 _TINY = 1e-9  # keeps the logarithm of a count of zero finite
 
 
@@ -32,12 +33,21 @@ class EpisodeRules:
 
     kind: str
     horizon: int
+    measured: str = "each"
 
     @classmethod
-    def make(cls, kind: str, horizon: int | None) -> EpisodeRules:
-        """Returns the rules of a kind; raises ValueError for an unknown kind or bad horizon."""
+    def make(cls, kind: str, horizon: int | None, measured: str = "each") -> EpisodeRules:
+        """Returns the rules of a kind.
+
+        Raises:
+            ValueError: for an unknown kind or choice of steps, or a horizon that does not fit.
+        """
         if kind not in EPISODES:
             raise unknown("episode", kind, EPISODES)
+        if measured not in MEASURED:
+            raise unknown("measured", measured, MEASURED)
+        if measured == "last" and kind != "layerwise":
+            raise ValueError(f"measured: 'last' with episode={kind!r}, it is for 'layerwise'")
         if kind == "single" and horizon not in (None, 1):
             raise ValueError(f"horizon: {horizon} with episode='single', which has one step")
         if kind == "layerwise" and horizon is not None:
@@ -45,7 +55,7 @@ class EpisodeRules:
         if horizon is not None and horizon < 1:
             raise ValueError(f"horizon: {horizon} is not at least 1")
         default = 1 if kind == "single" else 32
-        return cls(kind, default if horizon is None else horizon)
+        return cls(kind, default if horizon is None else horizon, measured)
 
 
 class Face:
@@ -77,8 +87,22 @@ class Face:
     def step(self, actions: npt.NDArray[Any], current: IntArray, steps: int) -> Evaluation:
         """Evaluates one action per row of `current`, after `steps` steps of the episode."""
         if self.stages is not None:
-            return self.evaluator.evaluate(self.stages.to_rows(actions, current, steps))
+            rows = self.stages.to_rows(actions, current, steps)
+            last = self.done(steps + 1)[0]
+            waits = self.episode.measured == "last" and not last
+            return self._unmeasured(rows) if waits else self.evaluator.evaluate(rows)
         return self.evaluator.evaluate(self.view.to_rows(actions, current))
+
+    def _unmeasured(self, rows: IntArray) -> Evaluation:
+        """Unfinished designs: no metric is known, and the score is still the default design's."""
+        usual = self.default_evaluation.take(np.zeros(len(rows), np.int64))
+        unknown_ = np.full(len(rows), np.nan)
+        return replace(
+            usual,
+            designs=self.task.space.canonical(rows),
+            metrics=dict.fromkeys(usual.metrics, unknown_),
+            breakdown=dict.fromkeys(usual.breakdown, unknown_),
+        )
 
     def done(self, steps: int) -> tuple[bool, bool]:
         """Returns (terminated, truncated) after so many steps."""
@@ -133,6 +157,8 @@ class DesignEnv(gymnasium.Env[Observation, Any]):
     design, the reward is the gain in score, and the episode is truncated after `horizon` steps.
     `episode="layerwise"`: a step chooses the parameters of one subsystem, such as a layer, see
     `archgym.stages`; the reward is the gain in score, the episode ends with the last subsystem.
+    With `measured="last"` only the design of the last step is evaluated, as in HAQ (Wang et al.
+    2019, arXiv:1811.08886): rewards before are 0, and metrics NaN in `info` and 0 where observed.
 
     Args:
         env: environment id; ignored if a task is given.
@@ -140,6 +166,7 @@ class DesignEnv(gymnasium.Env[Observation, Any]):
         evaluator: the door to count and log through; its own unlimited one by default.
         episode: `single`, `refine` or `layerwise`.
         horizon: steps per episode of `refine`, 32 by default.
+        measured: `each` step, or the `last` one, for `layerwise`.
         action: action encoding, `multi-discrete`, `box` or `one-knob`; by default whole designs for
             `single` and one knob for `refine`; for `layerwise` see `StagesView`.
         objective: see `make_task`.
@@ -156,13 +183,14 @@ class DesignEnv(gymnasium.Env[Observation, Any]):
         evaluator: Evaluator | None = None,
         episode: str = "single",
         horizon: int | None = None,
+        measured: str = "each",
         action: str | None = None,
         objective: object = None,
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
         task = make_task(env, objective=objective, **options) if task is None else task
-        rules = EpisodeRules.make(episode, horizon)
+        rules = EpisodeRules.make(episode, horizon, measured)
         self._face = Face(task, evaluator, rules, action)
         self.task = task
         self.evaluator = self._face.evaluator
@@ -217,6 +245,7 @@ class DesignVectorEnv(VectorEnv[Observation, Any, Any]):
         evaluator: the door to count and log through; its own unlimited one by default.
         episode: `single`, `refine` or `layerwise`.
         horizon: steps per episode of `refine`, 32 by default.
+        measured: see `DesignEnv`.
         action: action encoding, see `DesignEnv`.
         objective: see `make_task`.
         **options: of the environment.
@@ -233,6 +262,7 @@ class DesignVectorEnv(VectorEnv[Observation, Any, Any]):
         evaluator: Evaluator | None = None,
         episode: str = "single",
         horizon: int | None = None,
+        measured: str = "each",
         action: str | None = None,
         objective: object = None,
         **options: Any,
@@ -240,7 +270,7 @@ class DesignVectorEnv(VectorEnv[Observation, Any, Any]):
         if num_envs < 1:
             raise ValueError(f"num_envs: {num_envs} is not at least 1")
         task = make_task(env, objective=objective, **options) if task is None else task
-        rules = EpisodeRules.make(episode, horizon)
+        rules = EpisodeRules.make(episode, horizon, measured)
         self._face = Face(task, evaluator, rules, action)
         self.task = task
         self.evaluator = self._face.evaluator

@@ -7,7 +7,7 @@ layer takes the longer of its arithmetic and its DRAM traffic.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,13 +120,20 @@ def _memory(size_bytes: FloatArray) -> Memory:
     """Memories of eight banks, more where these would exceed 1 MiB, fewer below 4 KiB."""
     # Batches have few different sizes.
     sizes, back = np.unique(size_bytes, return_inverse=True)
+    return Memory(*(figure[back] for figure in _memory_figures(tuple(sizes))))
+
+
+@lru_cache(maxsize=256)
+def _memory_figures(size_bytes: tuple[float, ...]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The attributes of `Memory`, of some sizes."""
+    sizes = np.array(size_bytes, np.float64)
     banks = np.maximum(np.minimum(SRAM_BANKS, sizes // 2**12), np.ceil(sizes / 2**20))
     share = np.log(_NODES[0] / NODE_NM) / np.log(_NODES[0] / _NODES[1])
     old, new = (sram_costs(sizes, 8, node, np.maximum(banks, 1)) for node in _NODES)
-    return Memory(
-        (old.read_pj ** (1 - share) * new.read_pj**share / 64)[back],
-        (old.write_pj ** (1 - share) * new.write_pj**share / 64)[back],
-        (old.area_mm2 ** (1 - share) * new.area_mm2**share)[back],
+    return (
+        old.read_pj ** (1 - share) * new.read_pj**share / 64,
+        old.write_pj ** (1 - share) * new.write_pj**share / 64,
+        old.area_mm2 ** (1 - share) * new.area_mm2**share,
     )
 
 

@@ -40,6 +40,29 @@ def test_an_episode_sets_one_layer_after_the_other_and_its_rewards_add_up() -> N
     assert evaluator.samples == len({(3, 1, 0, 0, 0, 0), (3, 1, 0, 0, 2, 1)})
 
 
+def test_only_the_last_design_is_measured_if_so_wanted() -> None:
+    task = layered(4, 2)
+    evaluator = Evaluator(task)
+    env = DesignEnv(task=task, evaluator=evaluator, episode="layerwise", measured="last")
+    env.reset(seed=0)
+    actions = [[3, 1], [1, 0], [2, 1]]
+    for action in actions[:2]:
+        observation, reward, terminated, _, info = env.step(action)
+        assert (reward, terminated, evaluator.samples) == (0.0, False, 0)
+        assert np.isnan(list(info["metrics"].values())).all()
+        assert observation in env.observation_space
+        assert (observation[1 : 1 + len(task.metrics)] == 0.0).all()
+    _, reward, terminated, _, info = env.step(actions[2])
+    assert (terminated, evaluator.samples) == (True, 1)
+    assert list(info["design"].values()) == np.ravel(actions).tolist()
+    assert reward == pytest.approx(info["score"]) != 0.0
+    many = DesignVectorEnv(2, task=task, episode="layerwise", measured="last")
+    many.reset()
+    for action in actions:
+        _, rewards, ended, *_ = many.step([action, [0, 0]])
+    assert ended.all() and rewards[0] == reward
+
+
 def test_layers_that_differ_are_cut_into_bins() -> None:
     task = layered(4, 2, lone=True)
     env = DesignEnv(task=task, episode="layerwise")
@@ -90,5 +113,9 @@ def test_what_does_not_fit_is_refused() -> None:
         DesignEnv(task=task, episode="layerwise", horizon=5)
     with pytest.raises(ValueError, match=r"'one-knob'. Allowed: box, multi-discrete"):
         DesignEnv(task=task, episode="layerwise", action="one-knob")
+    with pytest.raises(ValueError, match="measured: 'last' with episode='single'"):
+        DesignEnv(task=task, measured="last")
+    with pytest.raises(ValueError, match="measured: unknown name 'final'"):
+        DesignEnv(task=task, episode="layerwise", measured="final")
     with pytest.raises(ValueError, match="'layerwise' has one agent"):
         ParallelDesignEnv(task, episode="layerwise")
