@@ -171,9 +171,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     entries = dict(old)
     for task in tasks:
         name = task.objective.name
-        row, how, _ = best_of(task, [*found, Found(task.evaluate(task.default[None]), "default")])
+        row, how, score = best_of(
+            task, [*found, Found(task.evaluate(task.default[None]), "default")]
+        )
         row, measured, made = moved(task, cheap.get(name), row, given.moves)
-        how = f"{how}, then {made} of {measured} moves"
+        how = f"{how} (score {score:.4f}), then {made} of {measured} moves"
         if not meets(task, row):
             print(f"{task.name}: nothing meets the budgets", flush=True)
             continue
