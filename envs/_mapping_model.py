@@ -11,6 +11,7 @@ from archgym.cost_models.accelerator.loopnest import (
     TENSORS,
     Machines,
     Mapping,
+    Mappings,
     Problem,
     evaluate,
     problem_rows,
@@ -31,13 +32,19 @@ class MappingModel:
         problem: The operator.
         orders: `all` or `pruned`, see `MappingSpace`.
         free_bypass: Whether what is optional may be bypassed.
+        factors: `perfect` or `imperfect`, see `loopnest.Mapping.check`.
     """
 
     def __init__(
-        self, architecture: Architecture, problem: Problem, orders: str, free_bypass: bool
+        self,
+        architecture: Architecture,
+        problem: Problem,
+        orders: str,
+        free_bypass: bool,
+        factors: str = "perfect",
     ) -> None:
         self.architecture, self.problem = architecture, problem
-        self.mapping_space = MappingSpace(architecture, problem, orders, free_bypass)
+        self.mapping_space = MappingSpace(architecture, problem, orders, free_bypass, factors)
         self.space: DesignSpace = self.mapping_space.space
         self.metrics: tuple[Metric, ...] = METRICS
         self.default: Dict[str, Value] = self.mapping_space.default
@@ -56,7 +63,7 @@ class MappingModel:
                     np.zeros((5, 0, len(levels), len(TENSORS))), np.zeros((0, len(levels)))
                 ),
             )
-        found = evaluate(self._machines, mappings, self._rows, counts=True, checked=False)
+        found = self._evaluated(mappings)
         counts = _counts(found)
         traffic = self._traffic(counts)
         metrics = {
@@ -82,7 +89,7 @@ class MappingModel:
         mapping = self.mapping(design)
         mappings = self.mapping_space.mappings(self.space.encode(design)[None])
         lines = [rule for rule, broken in self.mapping_space.wide(mappings).items() if broken[0]]
-        found = evaluate(self._machines, mappings, self._rows, counts=True, checked=False)
+        found = self._evaluated(mappings)
         held = _counts(found)[3, 0] * self._machines.words[0] * self._machines.copies[0][:, None]
         for i, level in enumerate(self.architecture.hierarchy.levels):
             over = found.overflow_words[0, i]
@@ -94,6 +101,17 @@ class MappingModel:
                     f"({parts}), the capacity is {level.capacity_words:g}: {over:g} too many"
                 )
         return lines
+
+    def _evaluated(self, mappings: Mappings) -> LoopNestResult:
+        """Everything of mappings, which are valid by construction."""
+        return evaluate(
+            self._machines,
+            mappings,
+            self._rows,
+            factors=self.mapping_space.factors,
+            counts=True,
+            checked=False,
+        )
 
     def _overflows(self, overflow: FloatArray) -> dict[str, np.ndarray]:
         """Per memory that is limited, which mappings overflow it."""

@@ -2,8 +2,9 @@
 
 Every dimension has one parameter, its ordered factorisations over the places where its loops can
 stand: a factor per level with loops and per axis of an array. So factors always multiply to the
-bound, and every mapping is one design. A place that no mapping could fill so far is left out (more
-parts than an axis has, more of one dimension than a memory holds).
+bound, or cover it where they are imperfect, and every mapping is one design. A place that no
+mapping could fill so far is left out (more parts than an axis has, more of one dimension than a
+memory holds).
 """
 
 from __future__ import annotations
@@ -70,6 +71,24 @@ def factorisations(size: int, most: list[int]) -> list[tuple[int, ...]]:
     ]
 
 
+def coverings(size: int, most: list[int]) -> list[tuple[int, ...]]:
+    """Ways to cover a size by an ordered product with factors of at most `most`.
+
+    Of the factors of a place that leave as many parts to those outside, only the smallest, which
+    makes the parts as even as can be.
+    """
+    if len(most) == 1:
+        return [(size,)] if size <= most[0] else []
+    found = []
+    outside = None
+    for each in range(1, min(size, most[0]) + 1):
+        parts = -(-size // each)
+        if parts != outside:
+            found += [(each, *rest) for rest in coverings(parts, most[1:])]
+        outside = parts
+    return found
+
+
 class MappingSpace:
     """Mappings of a problem on an architecture as index rows.
 
@@ -78,6 +97,7 @@ class MappingSpace:
         problem: The operator.
         orders: `all` permutations of a level's loops, or the `pruned` ones that hold the optimum.
         free_bypass: Whether what is optional may be bypassed.
+        factors: `perfect` or `imperfect`, see `loopnest.Mapping.check`.
 
     Attributes:
         space: The design space.
@@ -86,9 +106,14 @@ class MappingSpace:
     """
 
     def __init__(
-        self, architecture: Architecture, problem: Problem, orders: str, free_bypass: bool
+        self,
+        architecture: Architecture,
+        problem: Problem,
+        orders: str,
+        free_bypass: bool,
+        factors: str = "perfect",
     ) -> None:
-        self.architecture, self.problem = architecture, problem
+        self.architecture, self.problem, self.factors = architecture, problem, factors
         self.places = places_of(architecture)
         self._dims = [d for d, size in enumerate(problem.sizes) if size > 1]
         self._factors = {d: self._factors_of(d) for d in self._dims}
@@ -106,7 +131,8 @@ class MappingSpace:
         for i, place in enumerate(self.places):
             if place.axis is not None:
                 most[i] = min(most[i], self.architecture.fanout(place.axis))
-        found = np.array(factorisations(size, most), np.int32).reshape(-1, len(self.places))
+        ways = factorisations if self.factors == "perfect" else coverings
+        found = np.array(ways(size, most), np.int32).reshape(-1, len(self.places))
         return found[self._fits_alone(d, found)]
 
     def _fits_alone(self, d: int, found: AnyInt) -> BoolArray:
@@ -116,7 +142,7 @@ class MappingSpace:
         levels = self.architecture.hierarchy.levels
         keeps = self.architecture.keeps(self.architecture.optional)
         for i, place in enumerate(self.places):
-            tile = tile * found[:, i]
+            tile = np.minimum(tile * found[:, i], self.problem.sizes[d])
             if place.axis is not None:
                 continue
             upto = self._upto(place.level)
@@ -156,7 +182,8 @@ class MappingSpace:
         for d in self._dims:
             size = self.problem.sizes[d]
             values = tuple(self._factor_text(each) for each in self._factors[d])
-            doc = f"factors of {size} over levels and axes, 1 where none is named"
+            words = "factors of" if self.factors == "perfect" else "factors that cover"
+            doc = f"{words} {size} over levels and axes, 1 where none is named"
             found.append(Parameter(DIMS[d], values, doc, subsystem="tiling"))
         for level in self._order_levels:
             name = self.architecture.names[level]
@@ -194,8 +221,9 @@ class MappingSpace:
     def _fits(self, factors: dict[int, list[int]]) -> bool:
         mappings = self.mappings(self.space.encode(self._named(factors))[None])
         machines = Machines.of([self.architecture.hierarchy])
-        fits = evaluate(machines, mappings, problem_rows([self.problem]), checked=False).feasible
-        return bool(fits[0]) and not any(wide[0] for wide in self.wide(mappings).values())
+        rows = problem_rows([self.problem])
+        found = evaluate(machines, mappings, rows, factors=self.factors, checked=False)
+        return bool(found.feasible[0]) and not any(wide[0] for wide in self.wide(mappings).values())
 
     def _named(self, factors: dict[int, list[int]]) -> dict[str, Value]:
         """The design of some factors; everything else has its first value."""
@@ -245,13 +273,18 @@ class MappingSpace:
         Raises:
             ValueError: If the mapping is not one of the problem on the architecture.
         """
-        mapping.check(self.architecture.hierarchy, self.problem)
+        mapping.check(self.architecture.hierarchy, self.problem, self.factors)
         design: dict[str, Value] = {}
         for d in self._dims:
             factors = np.array([self._factor(mapping, place, DIMS[d]) for place in self.places])
-            if factors.prod() != self.problem.sizes[d]:
+            if factors.prod() != np.prod(mapping.factors(DIMS[d])):
                 raise ValueError(
                     f"mapping: {DIMS[d]} stands where {self.architecture.name} has no loops of it"
+                )
+            if tuple(factors) not in self._known[d]:
+                raise ValueError(
+                    f"mapping: factors {self._factor_text(factors)!r} of {DIMS[d]} are not in the "
+                    "space: no memory holds that many, or smaller ones leave as many parts"
                 )
             design[DIMS[d]] = self._factor_text(factors)
         for level in self._order_levels:

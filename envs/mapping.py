@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from archgym.cost_models.accelerator.loopnest import Problem
 
 HARDWARE = ("eyeriss", "simba", "tpu", "edge")
+IMPERFECT = "imperfect-factors"
 MAESTRO = "archgym2023-maestro"
 _CLUSTERS = "clusters"
 # CPU time of a mapping in microseconds, as printed by `python benchmarks/mapping.py` and, of
@@ -22,6 +23,7 @@ _CLUSTERS = "clusters"
 # reference figures, the start of the process included, by another machine.
 _COSTS = {
     "factors": {"loopnest": 7.3, "zigzag": 8000.0, "timeloop": 46000.0},
+    IMPERFECT: {"loopnest": 40.0},
     MAESTRO: {"loopnest": 2000.0, "maestro": 4600.0},
 }
 _DOCS = {
@@ -71,7 +73,7 @@ def _in_factors(problem: Problem, options: Mapping[str, Any]) -> CostModel:
     hardware = architecture(options["hardware"])
     asked = (hardware, problem, options["orders"], options["bypass"] == "free")
     if options["fidelity"] == "loopnest":
-        return MappingModel(*asked)
+        return MappingModel(*asked, "imperfect" if options["space"] == IMPERFECT else "perfect")
     from archgym.cost_models.accelerator import external
     from archgym.envs._mapping_external import ExternalMapping, by_timeloop, by_zigzag
 
@@ -125,7 +127,9 @@ ENVIRONMENT = Environment(
             "resnet50/layer2.1.conv2", "a layer or matrix product, or file:PATH of its sizes"
         ),
         "space": Option(
-            "factors", "exact factors on a memory hierarchy, or that of 2023", ("factors", MAESTRO)
+            "factors",
+            "factors on a memory hierarchy, exact or with smaller last tiles, or that of 2023",
+            ("factors", IMPERFECT, MAESTRO),
         ),
         "hardware": Option(
             "eyeriss",

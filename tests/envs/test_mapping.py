@@ -1,5 +1,6 @@
 """The mapping environment: designs are all mappings, what they cost, what does not fit."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 import archgym
 from archgym import yamlfile
-from archgym.cost_models.accelerator.loopnest import Level, Problem, evaluate_one
+from archgym.cost_models.accelerator.loopnest import Level, Mapping, Problem, evaluate_one
 from archgym.cost_models.accelerator.loopnest.architectures import (
     Architecture,
     architecture,
@@ -33,6 +34,10 @@ def task():
 def test_every_accelerator_passes_the_kit(hardware: str) -> None:
     assert architecture_names() == HARDWARE
     check_cost_model(archgym.make_task(ENV, hardware=hardware, workload=GEMM, bypass="free"))
+
+
+def test_imperfect_factors_pass_the_kit() -> None:
+    check_cost_model(archgym.make_task(ENV, space="imperfect-factors", workload="alexnet/conv3"))
 
 
 def test_layers_are_those_of_the_networks_that_ship() -> None:
@@ -91,6 +96,47 @@ def test_an_overflow_says_level_tensors_and_amount(task) -> None:
     assert found.breakdown["overflow_words/weights-spad"][0] == 160
     assert found.breakdown["held_words/weights-spad weights"][0] == 384
     assert task.model.explain(dict(task.model.default)) == []
+
+
+def test_imperfect_factors_hold_the_perfect_ones_and_better_mappings() -> None:
+    options = {"workload": "alexnet/conv3", "objective": "latency"}
+    exact = archgym.make_task(ENV, **options)
+    task = archgym.make_task(ENV, space="imperfect-factors", **options)
+    for old, new in zip(exact.space.parameters, task.space.parameters, strict=True):
+        assert set(old.values) <= set(new.values), old.name
+    optimum = exact.optimum
+    assert task.optimum is None and optimum is not None and optimum.kind == "solver"
+    first = {each.name: each.values[0] for each in task.space.parameters}
+    same = task.evaluate(task.space.encode(first | optimum.design)[None])
+    assert same.metrics["latency_cycles"][0] == optimum.metrics["latency_cycles"]
+    # 13 columns of outputs leave one of 14 idle; 384 channels are 27 times 14 and 6 more.
+    better = first | {
+        "K": "inputs-spad:4,GLB.columns:14,DRAM:7",
+        "C": "GLB.rows:12,DRAM:16",
+        "P": "GLB:13",
+        "Q": "GLB:13",
+        "R": "inputs-spad:3",
+        "S": "inputs-spad:3",
+    }
+    found = task.evaluate(task.space.encode(better)[None])
+    assert found.feasible[0]
+    assert found.metrics["latency_cycles"][0] == 28 * 16 * 9 * 13 * 13
+    mapping = task.model.mapping(better)
+    assert task.model.design(mapping) == better
+    hierarchy = task.model.architecture.hierarchy
+    one = evaluate_one(hierarchy, mapping, task.model.problem, factors="imperfect")
+    assert found.metrics["energy_pj"][0] == one.energy_pj[0]
+    wasteful = [
+        dataclasses.replace(level, temporal=dict(level.temporal) | {"K": 5})
+        if level.temporal.get("K") == 4
+        else level
+        for level in mapping.levels
+    ]
+    wasteful[-1] = dataclasses.replace(
+        wasteful[-1], temporal=dict(wasteful[-1].temporal) | {"K": 6}
+    )
+    with pytest.raises(ValueError, match=r"factors 'inputs-spad:5,GLB.columns:14,DRAM:6' of K"):
+        task.model.design(Mapping(tuple(wasteful)))
 
 
 def test_more_parts_than_an_axis_has_are_named(task) -> None:

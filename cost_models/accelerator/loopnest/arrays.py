@@ -17,6 +17,11 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 AnyInt = NDArray[np.integer[Any]]
 
+# Columns of the counts of a level and tensor; drains are some of the reads.
+READS, FILLS, UPDATES, DRAINS, COUNTS = range(5)
+# Columns of the totals.
+CYCLES, STEPS, ENERGY, TOTALS = range(4)
+
 
 @dataclass(frozen=True)
 class Machines:
@@ -135,8 +140,13 @@ class Mappings:
             )
         )
 
-    def check(self, machines: Machines, problems: IntArray) -> int:
+    def check(self, machines: Machines, problems: IntArray, factors: str = "perfect") -> int:
         """Number of points that the arrays describe, after a check of shapes, signs and products.
+
+        Args:
+            machines: Hierarchies.
+            problems: Bounds, strides and dilations (n or 1, 11).
+            factors: Whether factors are `perfect` or `imperfect`, see `Mapping.check`.
 
         Raises:
             ValueError: If the shapes disagree, a factor is below 1, factors do not multiply to the
@@ -156,12 +166,23 @@ class Mappings:
         for axis, name in enumerate(("spatial_x", "spatial_y")):
             wide = getattr(self, name).prod(axis=2, dtype=np.int64) > machines.fanout[:, :, axis]
             _first(wide.any(1), f"{name}: more parts than the fan-out")
-        product = np.ones((1, len(DIMS)), np.int64)
+        product, below = np.ones((2, 1, len(DIMS)), np.int64)
         for level in range(levels):
-            for part in (self.temporal, self.spatial_x, self.spatial_y):
-                product = product * part[:, level]
+            for part in (self.spatial_x, self.spatial_y, self.temporal):
+                here = part[:, level].astype(np.int64)
+                below = np.where(here > 1, product, below)
+                product = product * here
         bounds = problems[:, : len(DIMS)]
-        _first((product != bounds).any(1), "factors of a dimension do not multiply to its bound")
+        if factors == "imperfect":
+            _first((product < bounds).any(1), "factors of a dimension do not cover its bound")
+            # All parts but the last of the outermost loop.
+            idle = (product > 1) & (product - below >= bounds)
+            _first(
+                idle.any(1), "factors of a dimension leave nothing for the outermost's last part"
+            )
+        else:
+            message = "factors of a dimension do not multiply to its bound"
+            _first((product != bounds).any(1), message)
         return n
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from archgym.cost_models.accelerator.loopnest.hierarchy import Hierarchy, Level
 from archgym.cost_models.accelerator.loopnest.problem import DIMS, TENSORS, Problem
 
+# Whether factors multiply to a bound, or cover it with a smaller last tile.
+FACTORS = ("perfect", "imperfect")
+
 
 @dataclass(frozen=True)
 class LevelMapping:
@@ -50,7 +53,7 @@ class Mapping:
                 found.append(int(part.get(dimension, 1)))
         return found
 
-    def check(self, hierarchy: Hierarchy, problem: Problem) -> None:
+    def check(self, hierarchy: Hierarchy, problem: Problem, factors: str = "perfect") -> None:
         """Check that the mapping is one of this problem on this hierarchy.
 
         Capacities are not looked at here: `evaluate_one` does that.
@@ -58,6 +61,8 @@ class Mapping:
         Args:
             hierarchy: The hierarchy.
             problem: The operator.
+            factors: `perfect`: those of a dimension multiply to its bound; `imperfect`: to the
+                bound or more, and none is larger than what is left of it needs.
 
         Raises:
             ValueError: If the number of levels differs, a name is unknown, a factor is not
@@ -75,13 +80,23 @@ class Mapping:
                 f"mapping: the outermost level {hierarchy.levels[-1].name!r} cannot be bypassed"
             )
         for dimension, bound in zip(DIMS, problem.sizes, strict=True):
-            product = math.prod(self.factors(dimension))
-            if product != bound:
-                at = " x ".join(str(f) for f in self.factors(dimension) if f > 1) or "1"
-                raise ValueError(
-                    f"mapping: factors of {dimension} multiply to {product} ({at}), "
-                    f"the bound is {bound}"
-                )
+            _check_factors(dimension, self.factors(dimension), bound, factors)
+
+
+def _check_factors(dimension: str, own: list[int], bound: int, factors: str) -> None:
+    """Check that the factors of a dimension, innermost first, multiply to its bound or cover it."""
+    product = math.prod(own)
+    at = " x ".join(str(f) for f in own if f > 1) or "1"
+    if product < bound or (factors == "perfect" and product != bound):
+        raise ValueError(
+            f"mapping: factors of {dimension} multiply to {product} ({at}), the bound is {bound}"
+        )
+    outermost = next((f for f in reversed(own) if f > 1), 1)
+    if (outermost - 1) * (product // outermost) >= bound and outermost > 1:
+        raise ValueError(
+            f"mapping: factors of {dimension} ({at}) leave nothing for the last part of the "
+            f"outermost, {-(-bound // (product // outermost))} parts cover the bound {bound}"
+        )
 
 
 def _check_level(level: Level, here: LevelMapping) -> None:

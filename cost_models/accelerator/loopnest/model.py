@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from archgym.cost_models.accelerator.loopnest.arrays import (
+    COUNTS,
+    CYCLES,
+    ENERGY,
+    FILLS,
+    READS,
+    STEPS,
+    TOTALS,
+    UPDATES,
     BoolArray,
     FloatArray,
     Machines,
@@ -15,8 +24,11 @@ from archgym.cost_models.accelerator.loopnest.arrays import (
     problem_rows,
 )
 from archgym.cost_models.accelerator.loopnest.hierarchy import Hierarchy
-from archgym.cost_models.accelerator.loopnest.mapping import Mapping
+from archgym.cost_models.accelerator.loopnest.mapping import FACTORS, Mapping
 from archgym.cost_models.accelerator.loopnest.problem import TENSORS, IntArray, Problem
+
+if TYPE_CHECKING:
+    from archgym.cost_models.accelerator.loopnest.kernel import Points
 
 COMPATS = ("ideal", "timeloop")
 _NONE = np.zeros((0, 0, 0))
@@ -68,6 +80,7 @@ def evaluate(
     problems: IntArray,
     *,
     compat: str = "ideal",
+    factors: str = "perfect",
     counts: bool = False,
     checked: bool = True,
 ) -> LoopNestResult:
@@ -79,28 +92,27 @@ def evaluate(
         problems: Bounds, strides and dilations (n or 1, 11), see `problem_rows`.
         compat: `ideal` counts every element that has to move and no other; `timeloop` counts as
             Timeloop does.
+        factors: `perfect`: they multiply to the bounds; `imperfect`: to a bound or more, and last
+            tiles are smaller.
         counts: Whether to return accesses too; they take 400 bytes per point of three levels.
         checked: Whether to check the points first; only for points known to be valid.
 
     Raises:
-        ValueError: If the arrays do not describe valid points; overflow is no error.
+        ValueError: If the arrays do not describe valid points, or Timeloop shall count imperfect
+            factors; overflow is no error.
     """
-    from archgym.cost_models.accelerator.loopnest.kernel import (
-        COUNTS,
-        CYCLES,
-        ENERGY,
-        FILLS,
-        READS,
-        STEPS,
-        TOTALS,
-        UPDATES,
-        count_points,
-    )
+    from archgym.cost_models.accelerator.loopnest.kernel import Figures, count_points
 
     if compat not in COMPATS:
         raise ValueError(f"compat: {compat!r} is none of {', '.join(COMPATS)}")
+    if factors not in FACTORS:
+        raise ValueError(f"factors: {factors!r} is none of {', '.join(FACTORS)}")
+    if factors != "perfect" and compat != "ideal":
+        raise ValueError(
+            f"factors: {factors!r} is counted with compat 'ideal' only, not {compat!r}"
+        )
     if checked:
-        mappings.check(machines, problems)
+        mappings.check(machines, problems, factors)
     n = max(len(a) for a in (problems, *vars(machines).values(), *vars(mappings).values()))
     levels = mappings.temporal.shape[1]
     totals = np.zeros((n, TOTALS))
@@ -108,28 +120,15 @@ def evaluate(
     level_cycles = np.zeros((n, levels))
     table = np.zeros((n if counts else 1, levels, 3, COUNTS))
     held = np.zeros((n if counts else 1, levels, 3))
-    count_points(
-        np.asarray(mappings.temporal, np.int32),
-        np.asarray(mappings.order, np.uint8),
-        np.asarray(mappings.spatial_x, np.int32),
-        np.asarray(mappings.spatial_y, np.int32),
-        np.asarray(mappings.keep, np.bool_),
-        _coprime(problems),
-        machines.capacity,
-        np.stack([machines.read_bandwidth, machines.write_bandwidth], axis=-1),
-        np.stack([machines.read_pj, machines.write_pj], axis=-1),
-        machines.words,
-        machines.copies,
-        machines.overlapped,
-        machines.mac_pj,
-        _extent(problems),
-        _timeloop_inputs(machines, mappings, problems, n) if compat == "timeloop" else _NONE,
-        totals,
-        overflow,
-        level_cycles,
-        table,
-        held,
-    )
+    figures = Figures(totals, overflow, level_cycles, table, held)
+    points = _points(machines, mappings, problems)
+    if factors == "imperfect":
+        from archgym.cost_models.accelerator.loopnest.imperfect import fill
+
+        fill(points, _extent(problems), figures)
+    else:
+        given = _timeloop_inputs(machines, mappings, problems, n) if compat == "timeloop" else _NONE
+        count_points(points, _extent(problems), given, figures)
     macs = problems[:, :7].prod(axis=1)
     units = machines.fanout.prod(axis=(1, 2))
     result = LoopNestResult(
@@ -153,18 +152,28 @@ def evaluate(
 
 
 def evaluate_one(
-    hierarchy: Hierarchy, mapping: Mapping, problem: Problem, *, compat: str = "ideal"
+    hierarchy: Hierarchy,
+    mapping: Mapping,
+    problem: Problem,
+    *,
+    compat: str = "ideal",
+    factors: str = "perfect",
 ) -> LoopNestResult:
-    """Evaluate one point with its counts.
+    """Evaluate one point with its counts; `compat` and `factors` as of `evaluate`.
 
     Raises:
         ValueError: If the mapping is not one of the problem on the hierarchy, or a level overflows:
             the message names the level, by how much and what the tensors take.
     """
-    mapping.check(hierarchy, problem)
+    mapping.check(hierarchy, problem, factors)
     machines = Machines.of([hierarchy])
     result = evaluate(
-        machines, Mappings.of([mapping]), problem_rows([problem]), compat=compat, counts=True
+        machines,
+        Mappings.of([mapping]),
+        problem_rows([problem]),
+        compat=compat,
+        factors=factors,
+        counts=True,
     )
     assert result.held is not None
     for i, level in enumerate(hierarchy.levels):
@@ -177,6 +186,27 @@ def evaluate_one(
                 f"is {level.capacity_words:g}: {over:g} too many"
             )
     return result
+
+
+def _points(machines: Machines, mappings: Mappings, problems: IntArray) -> Points:
+    """Points as a kernel takes them."""
+    from archgym.cost_models.accelerator.loopnest.kernel import Points
+
+    return Points(
+        np.asarray(mappings.temporal, np.int32),
+        np.asarray(mappings.order, np.uint8),
+        np.asarray(mappings.spatial_x, np.int32),
+        np.asarray(mappings.spatial_y, np.int32),
+        np.asarray(mappings.keep, np.bool_),
+        _coprime(problems),
+        machines.capacity,
+        np.stack([machines.read_bandwidth, machines.write_bandwidth], axis=-1),
+        np.stack([machines.read_pj, machines.write_pj], axis=-1),
+        machines.words,
+        machines.copies,
+        machines.overlapped,
+        machines.mac_pj,
+    )
 
 
 def _extent(problems: IntArray) -> int:

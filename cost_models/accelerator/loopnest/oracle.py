@@ -3,8 +3,9 @@
 Every instance of every level holds a Python set of the tensor elements of its tile. Time goes
 through all temporal iterations; whenever a tile changes, what is new is counted at the instance,
 and what is new to all instances below one parent together at the parent. Partial sums go the other
-way, and are fetched again if the parent was handed some before. For mappings of up to some thousand
-iterations.
+way, and are fetched again if the parent was handed some before. Instances that differ along a
+window are looked at together: they keep their tiles while all of them have nothing to do, else one
+without anything to do forgets its own. For mappings of up to some thousand iterations.
 """
 
 from __future__ import annotations
@@ -77,12 +78,13 @@ class Walk:
         return {self.element(tensor, point) for point in self.points(at)}
 
 
-def count(problem: Problem, mapping: Mapping) -> Counts:
+def count(problem: Problem, mapping: Mapping, *, first: bool = False) -> Counts:
     """Accesses of all instances by (level, tensor, `reads` | `fills` | `updates` | `drains`).
 
     Args:
         problem: A small operator.
-        mapping: A mapping of it.
+        mapping: A mapping of it; iterations from the bounds on are left out.
+        first: Whether to count at the first instance of each level alone.
     """
     walk = Walk(problem, mapping)
     found: Counts = {}
@@ -90,7 +92,7 @@ def count(problem: Problem, mapping: Mapping) -> Counts:
         child = -1
         for parent, here in enumerate(mapping.levels):
             if tensor not in here.bypass:
-                _exchange(walk, tensor, child, parent, found)
+                _exchange(walk, tensor, child, parent, first, found)
                 child = parent
     return found
 
@@ -102,37 +104,55 @@ def cycles(problem: Problem, mapping: Mapping) -> int:
     return sum(1 for time in steps if any(True for _ in walk.points(time)))
 
 
-def _exchange(walk: Walk, tensor: str, child: int, parent: int, found: Counts) -> None:
+def _groups(walk: Walk, tensor: str, child: int, parent: int) -> list[list[dict[int, int]]]:
+    """Children of one parent; of inputs, those that differ along a window only are together."""
+    alike = "PQRS" if tensor == "inputs" else ""
+    groups: dict[Element, dict[Element, dict[int, int]]] = {}
+    for everywhere in walk.places(True, child):
+        place = {i: index for i, index in everywhere.items() if walk.loops[i][0] <= parent}
+        key = tuple(index for i, index in place.items() if walk.loops[i][1] not in alike)
+        groups.setdefault(key, {})[tuple(place.values())] = place
+    return [list(group.values()) for group in groups.values()]
+
+
+def _exchange(walk: Walk, tensor: str, child: int, parent: int, first: bool, found: Counts) -> None:
     """Count what passes between a level, -1 the MAC units, and the next outer one that holds."""
 
     def add(level: int, what: str, n: int) -> None:
         if level >= 0:
             found[level, tensor, what] = found.get((level, tensor, what), 0) + n
 
-    inside = [
-        {i: index for i, index in place.items() if walk.loops[i][0] <= parent}
-        for place in walk.places(True, child)
-    ]
-    children = [dict(t) for t in {tuple(sorted(place.items())) for place in inside}]
-    for outer in walk.places(True, parent):
-        before: list[set[Element]] = [set() for _ in children]
-        union: set[Element] = set()
+    groups = _groups(walk, tensor, child, parent)
+    for outer in itertools.islice(walk.places(True, parent), 1 if first else None):
+        before: list[list[set[Element]]] = [[set() for _ in group] for group in groups]
         touched: set[Element] = set()
         for time in walk.places(False, child):
-            tiles = [walk.tile(tensor, time, outer, place) for place in children]
-            if not any(tiles):
-                continue
-            together = set().union(*tiles)
+            moved: set[Element] = set()
+            for g, group in enumerate(groups):
+                tiles = [walk.tile(tensor, time, outer, place) for place in group]
+                if not any(tiles):
+                    continue
+                old, before[g] = before[g], tiles
+                new = [tile - had for tile, had in zip(tiles, old, strict=True)]
+                if tensor == "outputs":
+                    # A sum is handed in whole, as soon as its tile is another one.
+                    new = [tile if child < 0 or tile != old[0] else set() for tile in tiles]
+                    moved |= new[0]
+                elif child < 0:
+                    moved |= set().union(*tiles)
+                else:
+                    moved |= set().union(*tiles) - set().union(*old)
+                if not first or g == 0:
+                    here = new[:1] if first else new
+                    for what in ("reads", "drains") if tensor == "outputs" else ("fills",):
+                        add(child, what, sum(map(len, here)))
+                    if first and tensor == "outputs":
+                        add(child, "fills", len(new[0] & touched))
             if tensor != "outputs":
-                # MAC units hold nothing from one cycle to the next.
-                add(parent, "reads", len(together - union if child >= 0 else together))
-                for tile, old in zip(tiles, before, strict=True):
-                    add(child, "fills", len(tile - old))
-            elif child < 0 or tiles != before:
-                add(parent, "updates", len(together))
-                add(parent, "reads", len(together & touched))
-                add(child, "fills", len(together & touched))
-                for what in ("reads", "drains"):
-                    add(child, what, sum(len(tile) for tile in tiles))
-                touched |= together
-            before, union = tiles, together
+                add(parent, "reads", len(moved))
+                continue
+            add(parent, "updates", len(moved))
+            add(parent, "reads", len(moved & touched))
+            if not first:
+                add(child, "fills", len(moved & touched))
+            touched |= moved

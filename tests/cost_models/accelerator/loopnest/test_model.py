@@ -146,6 +146,28 @@ def test_wrong_arrays_are_refused_with_the_point() -> None:
         evaluate(machines, good, rows, compat="timelop")
 
 
+def test_factors_that_do_not_cover_or_need_too_many_parts_are_refused() -> None:
+    machines, good = Machines.of([hierarchy()]), Mappings.of([MAPPING])
+    for problem, message in (
+        (dataclasses.replace(LAYER, k=9), r"factors of K multiply to 8 \(4 x 2\), the bound is 9"),
+        (
+            dataclasses.replace(LAYER, k=4),
+            r"factors of K \(4 x 2\) leave nothing for the last part of the outermost, 1 parts "
+            "cover the bound 4",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluate_one(hierarchy(), MAPPING, problem, factors="imperfect")
+        with pytest.raises(ValueError, match=r"^point 0: factors of a dim"):
+            evaluate(machines, good, problem_rows([problem]), factors="imperfect")
+    rows = problem_rows([dataclasses.replace(LAYER, k=7, p=5)])
+    evaluate(machines, good, rows, factors="imperfect")
+    with pytest.raises(ValueError, match="factors: 'imperfect' is counted with compat 'ideal'"):
+        evaluate(machines, good, rows, factors="imperfect", compat="timeloop")
+    with pytest.raises(ValueError, match="factors: 'ruby' is none of perfect, imperfect"):
+        evaluate(machines, good, rows, factors="ruby")
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
