@@ -16,6 +16,10 @@ HALF_LOG_PI_2 = 0.5 * float(np.log(0.5 * np.pi))
 FAR = -1e3
 """Below this many standard deviations the asymptote of log expected improvement is more exact."""
 
+DOUBT = 0.02
+"""Least probability of being feasible, or of not being level with the best: nothing is ruled out
+for good."""
+
 GOOD = 16
 """Number of the best designs near which candidates are drawn."""
 
@@ -100,6 +104,30 @@ def log_expected_improvement(mean: FloatArray, deviation: FloatArray, best: floa
     rest = np.where(tail < FAR, -2.0 * np.log(-tail), rest)
     away = -0.5 * z * z - HALF_LOG_2PI + rest
     return np.where(z > -1.0, close, away) + np.log(deviation)
+
+
+def level_with_best(scores: FloatArray) -> BoolArray:
+    """Returns which of the scores `(n,)` are the best one once more, to the last bit.
+
+    Where a parameter has no effect, designs share a score. Around the best of them a model expects
+    more that are as good, and since they might be better by its own error, an expected improvement
+    goes on with them for ever. What is learned of these designs tells plateaus from slopes.
+    """
+    level = scores == scores.max()
+    level[np.argmax(level)] = False
+    return np.asarray(level)
+
+
+def log_not_level(probability: FloatArray) -> FloatArray:
+    """Returns the log of the share of the improvement that is left `(n,)`.
+
+    A score that is level with the best with some probability, and else distributed as the model
+    says, improves on the best in the other cases only.
+
+    Args:
+        probability: of being level with the best `(n,)`.
+    """
+    return np.asarray(np.log(1.0 - (1.0 - DOUBT) * probability))
 
 
 def fresh(rows: IntArray, seen: Seen) -> IntArray:

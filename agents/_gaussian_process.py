@@ -111,7 +111,11 @@ def correlation(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def fit_kernel(
-    points: FloatArray, targets: FloatArray, owner: IntArray, start: Kernel | None = None
+    points: FloatArray,
+    targets: FloatArray,
+    owner: IntArray,
+    start: Kernel | None = None,
+    cut: bool = False,
 ) -> Kernel:
     """Finds the kernel with the largest posterior density.
 
@@ -124,6 +128,8 @@ def fit_kernel(
         targets: `(n,)` of mean 0.
         owner: `(p,)`, the parameter of each coordinate.
         start: where to begin, the median of the prior if left out.
+        cut: whether length scales stay below the median of the prior. A parameter without an effect
+            so far may have one elsewhere; a longer scale would deny that.
     """
     import scipy.optimize
 
@@ -132,7 +138,9 @@ def fit_kernel(
     centre = np.append(np.full(d, -2.0 * (2.0**0.5 + 0.5 * np.log(d))), np.log(1e-4))
     spread = np.append(np.full(d, 2.0 * 3.0**0.5), 2.0)
     first = centre if start is None else np.log(np.append(start.weights, start.noise))
-    bounds = [(-12.0, 6.0)] * d + [(float(np.log(NOISE[0])), float(np.log(NOISE[1])))]
+    bounds = [(float(centre[0]) if cut else -12.0, 6.0)] * d + [
+        (float(np.log(NOISE[0])), float(np.log(NOISE[1])))
+    ]
     found = scipy.optimize.minimize(
         _loss,
         np.clip(first, *np.array(bounds).T),
@@ -263,10 +271,11 @@ class GaussianProcess:
         owner: the parameter of each coordinate, see `Encoding`.
         limit: largest number of designs it holds after a fit.
         growth: share by which the number of designs grows between two fits.
+        cut: see `fit_kernel`.
     """
 
-    def __init__(self, owner: IntArray, limit: int, growth: float) -> None:
-        self._owner, self._limit, self._growth = owner, limit, growth
+    def __init__(self, owner: IntArray, limit: int, growth: float, cut: bool = False) -> None:
+        self._owner, self._limit, self._growth, self._cut = owner, limit, growth, cut
         self._kernel: Kernel | None = None
         self._factor: Factor | None = None
         self._held = np.zeros(0, np.int64)
@@ -290,7 +299,9 @@ class GaussianProcess:
         n = len(points)
         if self._kernel is None or self._factor is None or n >= self._due:
             fitted = subset(targets, FITTED, rng)
-            self._kernel = fit_kernel(points[fitted], targets[fitted], self._owner, self._kernel)
+            self._kernel = fit_kernel(
+                points[fitted], targets[fitted], self._owner, self._kernel, self._cut
+            )
             self._held = subset(targets, self._limit, rng)
             held = self._kernel.scaled(points[self._held], self._owner)
             self._factor = Factor(held, self._kernel.noise)

@@ -12,7 +12,9 @@ from archgym.agents._acquisition import (
     VIEWS,
     Chooser,
     fresh,
+    level_with_best,
     log_expected_improvement,
+    log_not_level,
     unseen_sample,
 )
 from archgym.agents._gaussian_process import (
@@ -34,7 +36,8 @@ class GPAgent(Agent):
     The kernel is a Matérn 5/2 of a distance that adds up over the parameters: steps for ordered
     ones, equal or not for categories, with a length scale each. A second process on the same
     designs learns which are feasible; its probability multiplies the expected improvement
-    (Schonlau, Welch and Jones 1998, doi:10.1214/lnms/1215456182). The acquisition is the log
+    (Schonlau, Welch and Jones 1998, doi:10.1214/lnms/1215456182). A third learns which have the
+    best score once more, as on a plateau, where nothing improves. The acquisition is the log
     expected improvement of Ament et al. 2023 (arXiv:2310.20708), maximised over random designs,
     changes of good ones, and by climbing from the best of them to neighbours. Every other batch is
     chosen near the best designs only, by a process that learns the ranks of the scores. Within a
@@ -78,8 +81,10 @@ class GPAgent(Agent):
         self._proposed = Seen()
         self._told = Seen()
         self._pending: dict[bytes, IntArray] = {}
-        self._feasible_model, *self._score_models = (
-            GaussianProcess(self._encoding.owner, points, refit) for _ in range(1 + len(VIEWS))
+        owner = self._encoding.owner
+        self._feasible_model = GaussianProcess(owner, points, refit)
+        self._level_model, *self._score_models = (
+            GaussianProcess(owner, points, refit, cut=True) for _ in range(1 + len(VIEWS))
         )
         self._turn = 0
 
@@ -124,7 +129,8 @@ class GPAgent(Agent):
         points = self._encoding.encode(self.space, self._rows)
         waiting = np.array([*self._pending.values()], np.int64).reshape(-1, len(self.space))
         pending = self._encoding.encode(self.space, waiting)
-        score, allowed, best, local = None, None, 0.0, False
+        score = allowed = plateau = None
+        best, local = 0.0, False
         if feasible.any():
             view, local = VIEWS[self._turn]
             targets = view(self._scores[feasible])
@@ -135,13 +141,17 @@ class GPAgent(Agent):
         if not feasible.all():
             labels = np.where(feasible, 1.0, -1.0)
             allowed = self._feasible_model.update(points, labels, pending, self.rng)
-        surrogate = _Improvement(self.space, self._encoding, score, allowed, best)
+        level = level_with_best(self._scores)
+        if score is not None and level.any():
+            labels = np.where(level, 1.0, -1.0)
+            plateau = self._level_model.update(points, labels, pending, self.rng)
+        surrogate = _Improvement(self.space, self._encoding, score, allowed, plateau, best)
         good = self._rows[np.argsort(-self._scores, kind="stable")[:GOOD]]
         return self._chooser.choose(n, self.space, surrogate, good, self._proposed, self.rng, local)
 
 
 class _Improvement:
-    """Log expected improvement plus log probability of being feasible."""
+    """Log expected improvement, where a design is feasible and not on a plateau."""
 
     def __init__(
         self,
@@ -149,21 +159,23 @@ class _Improvement:
         encoding: Encoding,
         score: Posterior | None,
         allowed: Posterior | None,
+        plateau: Posterior | None,
         best: float,
     ) -> None:
         self._space, self._encoding = space, encoding
-        self._score, self._allowed, self._best = score, allowed, best
+        self._score, self._allowed, self._plateau = score, allowed, plateau
+        self._known = [each for each in (score, allowed, plateau) if each is not None]
+        self._best = best
 
     def add(self, rows: IntArray) -> None:
         """Adds candidates `(m, d)`."""
         points = self._encoding.encode(self._space, rows)
-        for posterior in (self._score, self._allowed):
-            if posterior is not None:
-                posterior.add(points)
+        for posterior in self._known:
+            posterior.add(points)
 
     def values(self, first: int = 0) -> FloatArray:
         """Returns the acquisition of the candidates from number `first` on."""
-        from scipy.special import log_ndtr
+        from scipy.special import log_ndtr, ndtr
 
         total: FloatArray = np.zeros(1)
         if self._score is not None:
@@ -172,12 +184,14 @@ class _Improvement:
         if self._allowed is not None:
             mean, deviation = self._allowed.predict(first)
             total = total + log_ndtr(mean / deviation)
+        if self._plateau is not None:
+            mean, deviation = self._plateau.predict(first)
+            total = total + log_not_level(ndtr(mean / deviation))
         return total
 
     def believe(self, i: int) -> None:
         """Takes candidate `i` as evaluated with its predicted score."""
         if self._score is not None:
             self._best = max(self._best, float(self._score.predict(i)[0][0]))
-        for posterior in (self._score, self._allowed):
-            if posterior is not None:
-                posterior.believe(i)
+        for posterior in self._known:
+            posterior.believe(i)

@@ -9,11 +9,14 @@ import numpy.typing as npt
 
 from archgym.agent import Agent
 from archgym.agents._acquisition import (
+    DOUBT,
     GOOD,
     VIEWS,
     Chooser,
     fresh,
+    level_with_best,
     log_expected_improvement,
+    log_not_level,
     unseen_sample,
 )
 from archgym.agents._gaussian_process import subset
@@ -27,14 +30,14 @@ from archgym.task import Evaluation
 if TYPE_CHECKING:
     from archgym.agents._trees import Forest
 
-DOUBT = 0.02
-"""Least probability of being feasible, so that no design is ruled out for good."""
-
 LEAST = 4
 """Least number of feasible designs that a trend is fitted to."""
 
 WEIGHT = 2.0
 """What being feasible counts as in the choice of splits, in standard deviations of the score."""
+
+LEVEL_WEIGHT = 0.5
+"""What being level with the best counts as, likewise."""
 
 SMALLEST = 1e-4
 """Least standard deviation of a prediction, where all trees agree."""
@@ -52,10 +55,11 @@ class RandomForestAgent(Agent):
     regression of its own, drawn from the posterior, so that trees disagree about it too. Below the
     median, scores are replaced by their ranks; every other batch learns ranks throughout and is
     chosen near the best designs only. Where a tree knows infeasible designs only, it predicts the
-    worst feasible score; the same trees predict how probable it is that a design is feasible, which
-    multiplies the expected improvement. Within a batch, the variance of a design shrinks by the
-    share of the trees in which it lies in one leaf with a design that was chosen. Beyond `points`
-    designs the model is made of the best ones and a random part of the others.
+    worst feasible score; the same trees predict how probable it is that a design is feasible, and
+    that its score is the best one once more, as on a plateau; both probabilities enter the expected
+    improvement. Within a batch, the variance of a design shrinks by the share of the trees in which
+    it lies in one leaf with a design that was chosen. Beyond `points` designs the model is made of
+    the best ones and a random part of the others.
 
     Args:
         space: the design space to search.
@@ -132,13 +136,14 @@ class RandomForestAgent(Agent):
         from archgym.agents._trees import grow_forest
 
         feasible = np.isfinite(self._scores)
-        targets = np.empty((len(feasible), 2))
+        targets = np.empty((len(feasible), 3))
         view, local = VIEWS[self._turn]
         targets[feasible, 0] = view(self._scores[feasible])
         self._turn = (self._turn + 1) % len(VIEWS)
         worst, best = float(targets[feasible, 0].min()), float(targets[feasible, 0].max())
         targets[~feasible, 0] = worst
         targets[:, 1] = WEIGHT * feasible
+        targets[:, 2] = LEVEL_WEIGHT * level_with_best(self._scores)
         held = subset(targets[:, 0], self._points, self.rng)
         inputs, targets, feasible = self._rows[held], targets[held], feasible[held]
         trend, slopes = None, np.zeros((0, self._trees))
@@ -174,7 +179,7 @@ def encoded(space: DesignSpace, rows: IntArray) -> npt.NDArray[np.float32]:
 
 
 class _Improvement:
-    """Log expected improvement under a forest, plus log probability of being feasible."""
+    """Log expected improvement under a forest, where a design is feasible and not on a plateau."""
 
     def __init__(
         self,
@@ -207,6 +212,7 @@ class _Improvement:
         self._leaves = np.concatenate([self._leaves, leaves])
         self._mean = np.append(self._mean, values.mean(axis=1))
         chance = np.log(DOUBT + (1.0 - DOUBT) * allowed.mean(axis=1))
+        chance += log_not_level(means[:, :, 2].mean(axis=1) / LEVEL_WEIGHT)
         self._chance = np.append(self._chance, chance)
         self._variance = np.append(self._variance, variance)
 

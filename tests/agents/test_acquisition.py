@@ -1,16 +1,21 @@
+import sys
+
 import numpy as np
 import pytest
 
+from archgym.agent import make_agent
 from archgym.agents._acquisition import (
     Chooser,
     fresh,
+    level_with_best,
     log_expected_improvement,
+    log_not_level,
     ranked,
     unseen_sample,
     warped,
 )
 from archgym.agents._operators import Seen
-from archgym.testing.toys import toy_task
+from archgym.testing.toys import function_task, toy_task
 
 # log(phi(z) + z Phi(z)), computed with mpmath in 60 digits.
 EXPECTED = {
@@ -152,3 +157,36 @@ def test_a_space_that_is_used_up_leaves_nothing_to_choose():
     surrogate = Known(lambda rows: np.zeros(len(rows)))
     args = (task.space, surrogate, np.zeros((0, 2), np.int64), seen, np.random.default_rng(0))
     assert Chooser(task.space, 16, 2).choose(3, *args).tolist() == [[1, 1]]
+
+
+def test_designs_are_level_with_the_best_from_the_second_one_on():
+    scores = np.array([1.0, 3.0, -np.inf, 3.0, 2.0, 3.0])
+    assert np.flatnonzero(level_with_best(scores)).tolist() == [3, 5]
+    assert not level_with_best(scores[:3]).any()
+
+
+def test_a_plateau_leaves_little_but_not_nothing_of_an_improvement():
+    left = np.exp(log_not_level(np.linspace(0.0, 1.0, 11)))
+    assert left[[0, -1]] == pytest.approx([1.0, 0.02])
+    assert (np.diff(left) < 0).all()
+
+
+@pytest.mark.parametrize("agent", ["gp", "random-forest"])
+def test_what_is_level_with_the_best_is_learned(agent, monkeypatch):
+    """The score rises with p0 up to 3 and is the same from there on: there the plateau is."""
+    task = function_task(
+        toy_task((8, 4, 4)).space, lambda r: 10.0 + np.maximum(0, 3 - r[:, 0]) + (r[:, 1] == 3)
+    )
+    rows = task.space.sample(60, np.random.default_rng(0))
+    each = make_agent(agent, task.space, seed=0)
+    each.tell(rows, task.evaluate(rows))
+    module, heard = sys.modules[type(each).__module__], []
+    monkeypatch.setattr(module, "log_not_level", lambda p: (heard.append(p), log_not_level(p))[1])
+    added, surrogate = [], module._Improvement
+    add = surrogate.add
+    monkeypatch.setattr(surrogate, "add", lambda self, r: (added.append(r), add(self, r))[1])
+    each.ask(1)
+    on_plateau = (added[0][:, 0] >= 3) & (added[0][:, 1] < 3)
+    probability = heard[0][: len(on_plateau)]
+    assert np.median(probability[on_plateau]) > 0.7
+    assert np.median(probability[~on_plateau]) < 0.3

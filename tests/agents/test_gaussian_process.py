@@ -11,6 +11,7 @@ from archgym.agents._gaussian_process import (
     _loss,
     _squares,
     correlation,
+    fit_kernel,
     subset,
 )
 from archgym.space import DesignSpace, Parameter
@@ -120,6 +121,17 @@ def test_kernels_are_fitted_again_only_as_designs_grow_in_number(monkeypatch):
     assert fits == [8, 16, 24]
     posterior.add(points)
     assert posterior.predict()[0] == pytest.approx(targets, abs=0.2)
+
+
+def test_length_scales_that_are_cut_keep_an_effect_of_every_parameter():
+    points = points_of(30)
+    targets = np.cos(6.0 * points[:, 0])
+    targets -= targets.mean()
+    free, cut = (fit_kernel(points, targets, OWNER, cut=each).weights for each in (False, True))
+    median = np.exp(-2.0 * (2.0**0.5 + 0.5 * np.log(len(SPACE))))
+    assert (free[1:] < 0.8 * median).any()
+    assert (cut >= median * (1.0 - 1e-9)).all()
+    assert cut[0] == cut.max() > 10.0 * median
 
 
 def test_a_limited_model_keeps_the_best_designs():
