@@ -1,7 +1,7 @@
 """The counts of the kernel once more, as operations on whole arrays of points.
 
 The same source runs on every library of the array API standard that array-api-compat knows: NumPy,
-and torch on a CPU or a CUDA device. All counts are those of `evaluate` in the mode `ideal`.
+torch on a CPU or a CUDA device, and JAX. All counts are those of `evaluate` in the mode `ideal`.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def evaluate_arrays(
         `fills`, `updates` and `held` (n, L, 3), as in `LoopNestResult`.
 
     Raises:
-        ValueError: If an input's rows have to be marked one by one: stride and dilation, without
-            what they have in common, both above 1, or a bypassed loop over a window between parts
-            of it.
+        ValueError: If the library has no double precision, as JAX where it is not switched on; or
+            an input's rows have to be marked one by one: stride and dilation, without what they
+            have in common, both above 1, or a bypassed loop over a window between parts of it.
     """
     _check_windows(mappings, problems)
     return _Points(machines, mappings, problems, like).result()
@@ -87,6 +87,11 @@ class _Points:
         self.xp: ModuleType = array_api_compat.array_namespace(np.ones(1) if like is None else like)
         device = None if like is None else array_api_compat.device(like)
         self.device = device
+        if "float64" not in self.xp.__array_namespace_info__().dtypes(kind="real floating"):
+            raise ValueError(
+                f"like: {self.xp.__name__} has no double precision, counts need it; in JAX it is "
+                "switched on by jax.enable_x64 or JAX_ENABLE_X64=1"
+            )
         n = max(len(a) for a in (problems, *vars(machines).values(), *vars(mappings).values()))
         self.n, self.levels = n, mappings.temporal.shape[1]
         self.machines = {name: self._array(value) for name, value in vars(machines).items()}

@@ -167,16 +167,6 @@ def test_gradients():
     )
 
 
-def test_jax_gives_the_same():
-    jax = pytest.importorskip("jax")
-    work = work_of(load_network("alexnet"))
-    here = random_machines(5)
-    there = Machine(*(jax.numpy.asarray(getattr(here, f)) for f in here.__annotations__))
-    np.testing.assert_allclose(
-        np.asarray(roofline(work, there).time_s), roofline(work, here).time_s, rtol=1e-4
-    )
-
-
 def test_arithmetic_intensity():
     assert arithmetic_intensity(100.0, 10.0, 40.0) == 100 / 50
     assert arithmetic_intensity(100.0, 10.0, 40.0, 2.0, 0.5) == 100 / 40
