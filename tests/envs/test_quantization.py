@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import archgym
+from archgym import yamlfile
 from archgym.cost_models import measured, numerics, processing_elements
 from archgym.envs import quantization
 from archgym.envs._quantization_additive import key_of, measure
@@ -294,3 +295,25 @@ def test_fidelities_are_told():
     whole = archgym.make_task(ENV, fidelity="validation").fidelities
     assert [each.name for each in whole] == ["sample", "validation"]
     assert quantization.ENVIRONMENT.workloads()["kjv-lm"].startswith("decoder on the King James")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(quantization.BEST_KNOWN.glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_best_known_designs_are_as_good_as_the_files_say(path):
+    told = yamlfile.read(path)
+    own = told["options"]
+    assert path.stem == f"{own['space']}-{own['tied']}-{own['workload']}"
+    assert {each.name for each in quantization.OBJECTIVES} > set(told["tasks"])
+    for name, entry in told["tasks"].items():
+        task = archgym.make_task(told["env"], objective=name, **own)
+        found = task.evaluate(task.space.encode(entry["design"])[None])
+        assert found.feasible[0]
+        # Other processors round losses otherwise; a budget may be met by less than that.
+        assert found.metrics["perplexity"][0] == pytest.approx(entry["metrics"]["perplexity"], 1e-4)
+        assert found.metrics["area_mm2"][0] == pytest.approx(entry["metrics"]["area_mm2"])
+        assert found.score[0] == pytest.approx(entry["score"], abs=2e-3)
+        assert (task.optimum.kind, task.optimum.score) == ("best-known", entry["score"])
+        assert entry["score"] > entry["median_random_score"]
+    other = archgym.make_task(told["env"], objective=name, **{**own, "context": 64})
+    assert other.optimum is None
