@@ -39,6 +39,9 @@ WEIGHT = 2.0
 LEVEL_WEIGHT = 0.5
 """What being level with the best counts as, likewise."""
 
+DESIGNS_PER_CHOICE = 64
+"""Evaluated designs per design that is chosen at once."""
+
 SMALLEST = 1e-4
 """Least standard deviation of a prediction, where all trees agree."""
 
@@ -66,7 +69,8 @@ class RandomForestAgent(Agent):
         seed: an integer, or the run's generator.
         startup: designs of a Latin hypercube before the model is used; designs of a warm start
             count.
-        batch: designs that are chosen at once in a run.
+        batch: most designs that are chosen at once in a run: one while few are evaluated, then one
+            per 64 of them.
         trees: number of trees.
         leaf: least number of designs in a leaf.
         features: share of the encoded parameters that each split chooses from.
@@ -82,7 +86,7 @@ class RandomForestAgent(Agent):
         space: DesignSpace,
         seed: int | np.random.Generator = 0,
         startup: Annotated[int, Range(2, 256, log=True)] = 8,
-        batch: Annotated[int, Range(1, 64, log=True)] = 2,
+        batch: Annotated[int, Range(1, 64, log=True)] = 8,
         trees: Annotated[int, Range(2, 256, log=True)] = 60,
         leaf: Annotated[int, Range(1, 16)] = 1,
         features: Annotated[float, Range(0.1, 1.0)] = 0.5,
@@ -105,8 +109,8 @@ class RandomForestAgent(Agent):
 
     @property
     def batch_size(self) -> int:
-        """As set by `batch`."""
-        return self._batch
+        """One design while trees are grown fast, then more, up to `batch`."""
+        return min(self._batch, max(1, len(self._rows) // DESIGNS_PER_CHOICE))
 
     def tell(self, designs: IntArray, evaluation: Evaluation) -> None:
         """Keeps designs that are new, with their scores."""
