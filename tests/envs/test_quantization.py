@@ -214,11 +214,12 @@ def test_the_shipped_table_holds_what_is_measured():
         task_of(workload="digits-cnn", space="three-formats", fidelity="table")
 
 
-def test_the_shipped_divergences_are_what_is_measured():
+@pytest.mark.parametrize("name", ["kjv-lm", "kjv-lm-3m"])
+def test_the_shipped_divergences_are_what_is_measured(name):
     from archgym.envs._quantization_additive import read_table, shipped
 
-    table = read_table(shipped("kjv-lm"))
-    network = measured.load("kjv-lm")
+    table = read_table(shipped(name))
+    network = measured.load(name)
     rng = np.random.default_rng(0)
     layers = {layer.name: layer for layer in network.layers}
     drawn = [sorted(table)[i] for i in rng.integers(len(table), size=5)]
