@@ -1,5 +1,6 @@
 """The hardware space of 2023: its size, one cost per design, what is refused."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -17,6 +18,7 @@ from archgym.cost_models.accelerator.loopnest import (
 from archgym.cost_models.accelerator.loopnest.architectures import architecture
 from archgym.cost_models.accelerator.loopnest.branch_and_bound import branch_and_bound
 from archgym.cost_models.accelerator.loopnest.greedy import GreedyMapper
+from archgym.cost_models.accelerator.loopnest.workloads import workload
 from archgym.testing.environments import (
     check_breakdown,
     check_declared_metrics,
@@ -84,6 +86,24 @@ def test_greedy_mappings_are_mappings_and_near_the_best() -> None:
     best = GreedyMapper(template, problem, "energy").best(Machines.of([template.hierarchy])).at(0)
     value = evaluate_one(template.hierarchy, best, problem).energy_pj[0]
     assert 1.0 <= value / branch_and_bound(template, problem, "energy").value < 1.1
+
+
+def test_exchanges_find_what_greedy_filling_misses() -> None:
+    template, problem = architecture("eyeriss"), workload("resnet50/layer2.1.conv1")
+    model = archgym.make_task("Accelerator-v0", **OPTIONS).model._template
+    space = model.space((1,))
+    chips = model.chips(space, space.sample(4, np.random.default_rng(0))).designs.machines()
+    mapper = GreedyMapper(template, problem)
+    filled = mapper._mappings(*mapper._chunk(chips, mapper._rules()))
+    edp = []
+    for mappings in (filled, mapper.best(chips)):
+        found = evaluate(chips, mappings, problem_rows([problem]))
+        assert found.feasible.all()
+        edp.append(found.energy_pj * found.cycles)
+    assert (edp[1] <= edp[0]).all() and edp[0][0] / edp[1][0] > 3
+    first = {f.name: getattr(chips, f.name)[:1] for f in dataclasses.fields(chips)}
+    alone = mapper.best(dataclasses.replace(chips, **first))
+    assert alone.at(0) == mapper.best(chips).at(0)
 
 
 @pytest.mark.parametrize(

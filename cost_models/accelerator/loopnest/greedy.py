@@ -1,10 +1,12 @@
-"""Good mappings for many machines of one kind: the best of a fixed set of greedy ones.
+"""Good mappings for many machines of one kind: greedy ones, the best of them improved.
 
 The machines differ in sizes, rates and energies, not in their levels. A greedy mapping fills the
 axes of the array, then the innermost level, then the middle one: dimension after dimension with the
 largest divisor that still fits, in an order that is the mapping's own. All combinations of a few
 such orders are tried, with two orders of loops each; the best of them then with all nine in which
-one tensor stays per level. Nothing is drawn: the same machine gets the same mapping, whatever else
+one tensor stays per level. The winner is improved by exchanges, the best of all that fit at a time,
+until none helps: a prime factor moves to another place, and one of another dimension from there to
+a third or back. Nothing is drawn: the same machine gets the same mapping, whatever else
 is in the batch.
 """
 
@@ -30,6 +32,7 @@ from archgym.cost_models.accelerator.loopnest.greedy_kernel import (
     OUTSIDE,
     PLACES,
     fill,
+    neighbours,
 )
 from archgym.cost_models.accelerator.loopnest.layouts import divisors
 from archgym.cost_models.accelerator.loopnest.mapper import OBJECTIVES, STAY_ORDERS
@@ -46,6 +49,9 @@ _STAY = np.array([[DIMS.index(d) for d in order] for order in STAY_ORDERS], np.u
 _FIRST = ((0, 2), (2, 0))
 _ALL = tuple(itertools.product(range(3), range(3)))
 _FINALISTS = 8
+# Mappings after an exchange that are tried with all that may stay; less than a rounding error is no
+# improvement.
+_CLOSE, _GAIN = 4, 1.0 - 1e-12
 # Points evaluated at a time.
 _CHUNK = 1 << 14
 
@@ -91,8 +97,13 @@ class GreedyMapper:
             self._chunk(_rows(machines, np.arange(start, min(start + each, n))), rules)
             for start in range(0, n, each)
         ]
-        columns = (np.concatenate(c) for c in zip(*parts, strict=True))
-        return self._mappings(*columns)
+        factors, stay = (np.concatenate(c) for c in zip(*parts, strict=True))
+        exchanges = self._exchanges()
+        for start in range(0, n, each):
+            self._improve(
+                machines, exchanges, factors, stay, np.arange(start, min(start + each, n))
+            )
+        return self._mappings(factors, stay)
 
     def _rules(self) -> IntArray:
         """Orders of filling `(s, 4, 7)`: columns, rows, inside, in the middle; -1 for none."""
@@ -125,6 +136,76 @@ class GreedyMapper:
         best, stay = np.divmod(which, len(_ALL))
         return some[np.arange(n) * few + best], np.array(_ALL)[stay]
 
+    def _exchanges(self) -> IntArray:
+        """Moves of a prime factor `(m, 2, 4)`, alone and with one of another dimension after it."""
+        allowed = {axis.kind: axis.dims for axis in self.architecture.axes}
+        moves = []
+        for d, size in enumerate(self.problem.sizes):
+            places = [INSIDE, MIDDLE, OUTSIDE]
+            for kind, place in ((COLUMNS, ON_COLUMNS), ("rows", ON_ROWS)):
+                if DIMS[d] in allowed.get(kind, ""):
+                    places.append(place)
+            for prime in (each for each in divisors(size) if len(divisors(each)) == 2):
+                moves += [(d, prime, *pair) for pair in itertools.permutations(places, 2)]
+        alone = [(move, (0, 1, 0, 0)) for move in moves]
+        after = [(a, b) for a in moves for b in moves if a[0] != b[0] and a[3] == b[2]]
+        return np.array(alone + after, np.int64).reshape(-1, 2, 4)
+
+    def _improve(
+        self,
+        machines: Machines,
+        exchanges: IntArray,
+        factors: IntArray,
+        stay: IntArray,
+        which: IntArray,
+    ) -> None:
+        """Make the best exchange of every machine in `which`, until none makes it better."""
+        values = self._best_stay(machines, factors[which], which)[0]
+        middle = self.architecture.loop_levels[1]
+        while len(which):
+            some = _rows(machines, which)
+            room = len(which) * len(exchanges) + 1
+            near, owner = np.empty((room, PLACES, len(DIMS)), np.int64), np.empty(room, np.int64)
+            count = neighbours(
+                np.array([*self.problem.sizes, *self.problem.window], np.int64),
+                exchanges,
+                np.array(self.architecture.keeps()),
+                middle,
+                some.capacity,
+                some.words * some.copies[:, :, None],
+                some.fanout[:, middle],
+                factors[which],
+                near,
+                owner,
+            )
+            near, owner = near[:count], owner[:count]
+            costs = self._values(_rows(some, owner), near, stay[which[owner]])
+            # The best few of every machine, with all that may stay.
+            ranked = np.lexsort((costs, owner))
+            first = np.searchsorted(owner[ranked], owner[ranked])
+            few = ranked[np.arange(count) - first < _CLOSE]
+            costs, kept = self._best_stay(some, near[few], owner[few])
+            ranked = np.lexsort((costs, owner[few]))
+            own, top = np.unique(owner[few][ranked], return_index=True)
+            top = ranked[top]
+            better = costs[top] < values[own] * _GAIN
+            own, top = own[better], top[better]
+            factors[which[own]], stay[which[own]] = near[few[top]], kept[top]
+            values, which = costs[top], which[own]
+
+    def _best_stay(
+        self, machines: Machines, factors: IntArray, owner: IntArray
+    ) -> tuple[FloatArray, IntArray]:
+        """Objective of mappings with what had best stay `(n,)`, and that `(n, 2)`."""
+        stays, n = np.array(_ALL), len(_ALL)
+        found = self._values(
+            _rows(machines, np.repeat(owner, n)),
+            np.repeat(factors, n, axis=0),
+            np.tile(stays, (len(factors), 1)),
+        ).reshape(-1, n)
+        best = found.argmin(axis=1)
+        return found[np.arange(len(factors)), best], stays[best]
+
     def _filled(self, machines: Machines, rules: IntArray) -> IntArray:
         """Factors of all greedy mappings `(n, s, 5, 7)`."""
         p, middle = self.problem, self.architecture.loop_levels[1]
@@ -146,9 +227,11 @@ class GreedyMapper:
         )
         return factors
 
-    def _values(self, machines: Machines, factors: IntArray, stay: tuple[int, int]) -> FloatArray:
+    def _values(
+        self, machines: Machines, factors: IntArray, stay: tuple[int, int] | IntArray
+    ) -> FloatArray:
         """Objective of mappings, infinite where one does not fit."""
-        mappings = self._mappings(factors, np.array([stay]))
+        mappings = self._mappings(factors, np.reshape(np.asarray(stay), (-1, 2)))
         found = evaluate(machines, mappings, problem_rows([self.problem]), checked=False)
         return np.where(found.feasible, OBJECTIVES[self.objective](found), np.inf)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from archgym.cost_models.accelerator.loopnest.arrays import BoolArray, FloatArray
 from archgym.cost_models.accelerator.loopnest.problem import (
     C,
@@ -115,3 +117,59 @@ def fill(
                             break
                         own[place, d] = 1
                         own[OUTSIDE, d] = whole
+
+
+@compiled
+def neighbours(
+    problem: IntArray,
+    exchanges: IntArray,
+    keep: BoolArray,
+    middle: int,
+    capacity: FloatArray,
+    words: FloatArray,
+    fanout: IntArray,
+    factors: IntArray,
+    found: IntArray,
+    machine: IntArray,
+) -> int:
+    """List mappings that differ in one exchange and fit; how many there are.
+
+    Args:
+        problem: Bounds, strides and dilations (11,).
+        exchanges: Two moves each `(m, 2, 4)`: dimension, factor, from where, to where; a factor of
+            1 moves nothing.
+        keep: What levels hold (levels, 3).
+        middle: The level in the middle.
+        capacity: Of the machines (n, levels).
+        words: Words of an element, with all copies (n, levels, 3).
+        fanout: Columns and rows (n, 2).
+        factors: A mapping of every machine (n, 5, 7).
+        found: To fill (n * m + 1, 5, 7).
+        machine: To fill with their machines (n * m + 1,).
+    """
+    tile = np.zeros(7, np.int64)
+    count = 0
+    for i in range(len(factors)):
+        for exchange in exchanges:
+            new = found[count]
+            new[:] = factors[i]
+            divides = True
+            for move in exchange:
+                d, factor, here, there = move
+                if new[here, d] % factor != 0:
+                    divides = False
+                    break
+                new[here, d] //= factor
+                new[there, d] *= factor
+            if not divides:
+                continue
+            columns, rows = 1, 1
+            for d in range(7):
+                columns *= new[ON_COLUMNS, d]
+                rows *= new[ON_ROWS, d]
+            if columns > fanout[i, 0] or rows > fanout[i, 1]:
+                continue
+            if fits(new, problem, keep, middle, capacity[i], words[i], tile):
+                machine[count] = i
+                count += 1
+    return count
