@@ -150,8 +150,8 @@ class Mappings:
 
         Raises:
             ValueError: If the shapes disagree, a factor is below 1, factors do not multiply to the
-                bounds, an order is no permutation, a fan-out is too small or the outermost level
-                does not hold everything; the message names the first such point.
+                bounds or cover them, an order is no permutation, a fan-out is too small or the
+                outermost level does not hold everything; the message names the first such point.
         """
         n = _points(self, machines, problems)
         levels = self.temporal.shape[1]
@@ -169,9 +169,9 @@ class Mappings:
         product, below = np.ones((2, 1, len(DIMS)), np.int64)
         for level in range(levels):
             for part in (self.spatial_x, self.spatial_y, self.temporal):
-                here = part[:, level].astype(np.int64)
-                below = np.where(here > 1, product, below)
-                product = product * here
+                if factors == "imperfect":
+                    below = np.where(part[:, level] > 1, product, below)
+                product = product * part[:, level]
         bounds = problems[:, : len(DIMS)]
         if factors == "imperfect":
             _first((product < bounds).any(1), "factors of a dimension do not cover its bound")

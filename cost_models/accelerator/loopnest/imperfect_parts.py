@@ -23,8 +23,6 @@ GROUP, OWN, LAST, WEIGHT, ROOM, CLASS_CELLS = range(6)
 # the sharing ones, of which the tiles do not lie side by side.
 EACH, LEADER, UNION, APART = range(4)
 _EVERYTHING = 1 << 60
-
-
 # Columns of the table of factors (levels + 1, 7): parts and iterations of a level, the product of
 # all factors below its loops (in the last row, with all), and digits of the last iteration.
 SPLIT, TEMPORAL, TILE, LAST_SPLIT, LAST_TEMPORAL, CUT_CELLS = range(6)
@@ -105,6 +103,9 @@ def led(nest: Nest, d: int, child: int, parent: int, outside: int, inner: int) -
 @apart
 def list_classes(nest: Nest, d: int, child: int, parent: int, kind: int, first: bool) -> None:
     """List the classes of a dimension of the instances of `child`, or of their unions.
+
+    Goes from the outermost parts inwards along the digits of the last iteration: instances with a
+    smaller digit than its one do whole rounds inside, those with a larger one do none.
 
     Args:
         nest: The point.

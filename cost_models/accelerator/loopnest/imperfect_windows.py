@@ -251,20 +251,26 @@ def axis_sums(
         found: To fill.
     """
     if window.apart[axis]:
-        marked_axis(
-            nest, window, axis, child, parent, stepped, factor, found
-        )  # fmt: skip
+        marked_axis(nest, window, axis, child, parent, stepped, factor, found)
         return
     out, taps = P + axis, R + axis
     a, b = window.pace[axis, out], window.pace[axis, taps]
     n = list_cases(
-        nest, window.cases[0], out, child, nest.dims[out, INNER],
+        nest,
+        window.cases[0],
+        out,
+        child,
+        nest.dims[out, INNER],
         factor if stepped == out else _NONE,
-    )  # fmt: skip
+    )
     n2 = list_cases(
-        nest, window.cases[1], taps, child, nest.dims[taps, INNER],
+        nest,
+        window.cases[1],
+        taps,
+        child,
+        nest.dims[taps, INNER],
         factor if stepped == taps else _NONE,
-    )  # fmt: skip
+    )
     begun, same = 0.0, 0.0
     for i in range(n):
         one = window.cases[0, i]
@@ -275,9 +281,7 @@ def axis_sums(
             times = float(one[_TIMES]) * two[_TIMES]
             begun += times * covered(one[_AFTER], two[_AFTER], a, b)
             by = a * one[_SHIFT] + b * two[_SHIFT]
-            same += times * shared(
-                one[_BEFORE], two[_BEFORE], one[_AFTER], two[_AFTER], by, a, b
-            )  # fmt: skip
+            same += times * shared(one[_BEFORE], two[_BEFORE], one[_AFTER], two[_AFTER], by, a, b)
     found[0], found[1] = begun, same
 
 
@@ -316,9 +320,7 @@ def window_words(nest: Nest, window: Window, sums: FloatArray, child: int, paren
         standing(nest, d, d != K, sums[d])
     # Rows and columns stand at P and Q; at R and S there is nothing more.
     for axis in (0, 1):
-        axis_sums(
-            nest, window, axis, child, parent, _NONE, 1, sums[P + axis]
-        )  # fmt: skip
+        axis_sums(nest, window, axis, child, parent, _NONE, 1, sums[P + axis])
         sums[R + axis] = 1.0
     words = 1.0
     if child < 0:
@@ -350,9 +352,7 @@ def window_words(nest: Nest, window: Window, sums: FloatArray, child: int, paren
         words += begun - same
         nest.dims[d, INNER] *= factor
         if axis >= 0:
-            axis_sums(
-                nest, window, axis, child, parent, _NONE, 1, sums[at]
-            )  # fmt: skip
+            axis_sums(nest, window, axis, child, parent, _NONE, 1, sums[at])
         else:
             standing(nest, d, d != K, sums[d])
     return words
@@ -395,7 +395,5 @@ def count_windows(
         if child >= 0:
             window.apart[:] = False
             list_window(nest, window, child, parent, False, first)
-            counts[child, INPUTS, FILLS] = window_words(
-                nest, window, sums, child, parent
-            )  # fmt: skip
+            counts[child, INPUTS, FILLS] = window_words(nest, window, sums, child, parent)
         child = parent

@@ -66,8 +66,9 @@ class Mapping:
 
         Raises:
             ValueError: If the number of levels differs, a name is unknown, a factor is not
-                positive, the factors of a dimension do not multiply to its bound, a fan-out is too
-                small, or a level that has to hold a tensor does not; one line that names it.
+                positive, the factors of a dimension do not multiply to its bound or cover it, a
+                fan-out is too small, or a level that has to hold a tensor does not; one line that
+                names it.
         """
         if len(self.levels) != len(hierarchy.levels):
             raise ValueError(
