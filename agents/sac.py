@@ -45,7 +45,7 @@ class SacAgent(LoopAgent):
         replay: Annotated[int, Range(1, 256, log=True)] = 32,
         batch: Annotated[int, Range(8, 512, log=True)] = 64,
         warm_up: Annotated[int, Range(8, 1024, log=True)] = 64,
-        initial_alpha: Annotated[float, Range(0.001, 10.0, log=True)] = 0.1,
+        initial_alpha: Annotated[float, Range(0.001, 10.0, log=True)] = 0.016,
         hidden: Annotated[int, Range(4, 512, log=True)] = 64,
         encoding: Annotated[str, Choice(("box", "round-2023"))] = "box",
     ) -> None:
