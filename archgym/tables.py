@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from archgym.tuning import TuningOutcome
 
 KINDS = ("envs", "agents", "workloads", "experiments")
-# Values of a parameter that are all listed, and those shown where there are more.
-_MOST_LISTED, _SHOWN = 64, 4
+# Characters that the values of a parameter may take to be all listed, and how many are shown else.
+_MOST_CHARACTERS, _SHOWN = 240, 4
 
 
 def _first_line(text: str | None) -> str:
@@ -142,9 +142,10 @@ def _with_optimum(task: Task, objective: Objective) -> dict[str, Any]:
 
 
 def _values(values: Sequence[object]) -> str:
-    """All values, or of very many the first ones and how many there are."""
-    if len(values) <= _MOST_LISTED:
-        return " ".join(map(str, values))
+    """All values, or of more than a line of them the first ones and how many there are."""
+    listed = " ".join(map(str, values))
+    if len(listed) <= _MOST_CHARACTERS or len(values) <= _SHOWN:
+        return listed
     return f"{' '.join(map(str, values[:_SHOWN]))} ... ({len(values):,} values)"
 
 
